@@ -1,0 +1,1 @@
+"""eBPF in user space: the Linux BPF subsystem as a Python library."""

@@ -1,0 +1,58 @@
+"""Vocabulary: frozen types and protocols, no behaviour."""
+
+from beespace.decl.cproto import CFunction, CType, parse_prototype
+from beespace.decl.events import CallEvent, Event, Sink
+from beespace.decl.func import FuncProto, helper
+from beespace.decl.kfunc import COMMON, KfuncProto, KfuncSet, kfunc
+from beespace.decl.map import BtfField, BtfRecord, MapLayout, MapMeta, MapType
+from beespace.decl.prog import (
+    Caps,
+    CtxField,
+    FuncInfo,
+    InsnAux,
+    LineInfo,
+    Program,
+    ProgType,
+    SectionDef,
+    SubprogInfo,
+    VerifiedProgram,
+    XlatedProgram,
+)
+from beespace.decl.registry import Features, Registry
+from beespace.decl.run import Engine, Executable, RunContext
+
+__all__ = [
+    "COMMON",
+    "BtfField",
+    "BtfRecord",
+    "CFunction",
+    "CType",
+    "CallEvent",
+    "Caps",
+    "CtxField",
+    "Engine",
+    "Event",
+    "Executable",
+    "Features",
+    "FuncInfo",
+    "FuncProto",
+    "InsnAux",
+    "KfuncProto",
+    "KfuncSet",
+    "LineInfo",
+    "MapLayout",
+    "MapMeta",
+    "MapType",
+    "ProgType",
+    "Program",
+    "Registry",
+    "RunContext",
+    "SectionDef",
+    "Sink",
+    "SubprogInfo",
+    "VerifiedProgram",
+    "XlatedProgram",
+    "helper",
+    "kfunc",
+    "parse_prototype",
+]

@@ -1,0 +1,106 @@
+"""Maps as the verifier, the engines and xlate see them: values, no storage."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from beespace.btf import Btf
+
+__all__ = ["BtfField", "BtfRecord", "MapLayout", "MapMeta", "MapType"]
+
+
+@dataclass(frozen=True, slots=True)
+class BtfField:
+    """``struct btf_field``: a special field inside a map value or allocated object."""
+
+    kind: int  # enum btf_field_type: BPF_SPIN_LOCK, BPF_TIMER, BPF_KPTR_REF, ...
+    off: int  # bytes from the start of the value
+    size: int  # bytes
+    btf: Btf | None = None  # kptr: where btf_id lives; graph roots: the program's BTF
+    btf_id: int = 0  # kptr: pointed-to struct; list head / rb root: node's struct (graph_root.value_btf_id)
+    node_off: int = 0  # graph roots: offset of the node inside the object
+
+
+@dataclass(frozen=True, slots=True)
+class BtfRecord:
+    """``struct btf_record``: the special fields, by offset."""
+
+    fields: tuple[BtfField, ...] = ()
+
+    def find(self, off: int, kind_mask: int) -> BtfField | None:
+        """The field that starts at *off* and whose kind is in *kind_mask* (btf_record_find())."""
+        return next((f for f in self.fields if f.off == off and f.kind & kind_mask), None)
+
+    def has(self, kind: int) -> bool:
+        """Whether a field of *kind* (a bit of enum btf_field_type) is there."""
+        return any(f.kind & kind for f in self.fields)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapMeta:
+    """``struct bpf_map`` as the verifier reads it. Compared by identity: one object for each map.
+
+    :ivar read_value: ``(off, size) -> bytes`` of a single-element array, for bpf_map_direct_read();
+        ``None`` when contents may not be folded.
+    """
+
+    id: int
+    name: str
+    map_type: int  # BPF_MAP_TYPE_*
+    key_size: int
+    value_size: int
+    max_entries: int
+    map_flags: int = 0
+    map_extra: int = 0
+    btf: Btf | None = None
+    btf_key_type_id: int = 0
+    btf_value_type_id: int = 0
+    btf_vmlinux_value_type_id: int = 0
+    record: BtfRecord = field(default_factory=BtfRecord)
+    inner: MapMeta | None = None  # inner_map_meta of a map in map
+    frozen: bool = False
+    bypass_spec_v1: bool = True
+    read_value: Callable[[int, int], bytes] | None = None
+    arena_vm_start: int = 0  # user_vm_start of an arena
+
+
+@dataclass(frozen=True, slots=True)
+class MapLayout:
+    """What compiled code may inline against: addresses and strides of a map's native storage.
+
+    :ivar descriptor: address of the guest-visible ``struct bpf_map``; what LD_IMM64 of the map yields.
+    :ivar values: address of value 0 (arrays), 0 when values are not addressable by index.
+    :ivar stride: bytes from one value to the next; the value itself rounded up to 8.
+    :ivar percpu_stride: bytes from one CPU's copy to the next (0: not per-CPU); copies of CPU n start at
+        ``values + n * percpu_stride``.
+    """
+
+    descriptor: int
+    values: int = 0
+    stride: int = 0
+    max_entries: int = 0
+    percpu_stride: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MapType:
+    """A map type: limits and the helpers it admits; storage lives in ``maps/``.
+
+    To add a map type: one module in ``maps/`` with the storage class (methods of ``struct bpf_map_ops``), its helpers,
+    and a MapType value; add it to the slice tuple in ``kernel/``; ``check_map_conforms()`` tests it.
+    """
+
+    id: int  # BPF_MAP_TYPE_*
+    name: str  # "ringbuf", as bpftool prints it
+    create_flags: int = 0  # BPF_F_* that map_create accepts
+    only_helpers: frozenset[int] | None = None  # None: any not restricted by the helper's only_map_types
+    value_access: bool = True  # map_lookup_elem gives a pointer into the value
+    percpu: bool = False
+    direct_value: bool = False  # map_direct_value_addr
+    since: str = ""
+    until: str = ""
+    ref: str = ""
+    storage: Callable[..., Any] | None = None  # None: declared, creating it raises Unsupported

@@ -1,0 +1,269 @@
+"""Programs on their way from PROG_LOAD to the engines: Program, VerifiedProgram, XlatedProgram."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from beespace.decl.map import MapLayout, MapMeta
+from beespace.isa.insn import Insn
+
+if TYPE_CHECKING:
+    from beespace.btf import Btf
+
+__all__ = [
+    "Caps",
+    "CtxField",
+    "FuncInfo",
+    "InsnAux",
+    "LineInfo",
+    "ProgType",
+    "Program",
+    "SectionDef",
+    "SubprogInfo",
+    "VerifiedProgram",
+    "XlatedProgram",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class CtxField:
+    """One field of a program type's context (``*_is_valid_access`` and ``*_convert_ctx_access`` of the kernel).
+
+    :ivar off: byte offset in the user-visible struct (``struct xdp_md``), ``size`` its bytes.
+    :ivar access: "r" or "rw".
+    :ivar reg_type: enum bpf_reg_type a full load yields (SCALAR_VALUE, PTR_TO_PACKET, ...), with flags.
+    :ivar narrow: loads narrower than ``size`` are allowed.
+    :ivar wide: an 8-byte access to this and the next 4-byte field is allowed (bpf_ctx_wide_access_ok).
+    :ivar btf_struct: struct name for PTR_TO_BTF_ID fields.
+    :ivar kernel_off: byte offset in the kernel-side context that runs see, ``kernel_size`` its bytes; None: not
+        modelled at run time, a program that uses it is Unsupported by xlate.
+    :ivar attach_types: expected attach types that may use the field; None for all.
+    """
+
+    name: str
+    off: int
+    size: int
+    access: str = "r"
+    reg_type: int = 1  # SCALAR_VALUE
+    narrow: bool = True
+    wide: bool = False
+    btf_struct: str | None = None
+    kernel_off: int | None = None
+    kernel_size: int = 0
+    attach_types: frozenset[int] | None = None
+    min_size: int = 1
+    write_sizes: tuple[int, ...] | None = None  # None: exactly ``size``
+    priv: bool = False  # needs CAP_BPF/CAP_PERFMON
+
+
+@dataclass(frozen=True, slots=True)
+class SectionDef:
+    """A SEC() name of libbpf: ``xdp`` (exact), ``kprobe+`` (prefix followed by ``/extras``).
+
+    :ivar flags: subset of {"attachable", "attach_btf", "sleepable", "exp_attach_opt", "xdp_frags", "usdt", "none"}.
+    """
+
+    sec: str
+    prog_type: int
+    attach_type: int = 0
+    flags: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class ProgType:
+    """A program type: context, helpers, limits.
+
+    To add one: a record in a slice of ``subsys/`` with its context table, section names and ``protos``;
+    ``tests/tables/test_prog_types.py`` compares it with the kernel's probes.
+
+    :ivar ctx_struct: user-visible context struct, ``struct __sk_buff``; "" for none (syscall: raw memory).
+    :ivar ctx_kind: "fields" (table below), "btf" (arguments of a BTF function: tracing, lsm, struct_ops, raw_tp
+        with BTF), "raw" (u64 array: raw_tracepoint), "mem" (syscall: read-write memory of ``max_ctx_offset``).
+    :ivar protos: names of the helper prototypes that the type may call.
+    :ivar ret_range: inclusive range of R0 at exit, None for any; per attach type in ``ret_ranges``.
+    """
+
+    id: int
+    name: str  # "xdp", as bpftool prints it
+    ctx_struct: str = ""
+    kernel_ctx_struct: str = ""
+    ctx_kind: str = "fields"
+    ctx_size: int = 0  # bytes
+    ctx_fields: tuple[CtxField, ...] = ()
+    sections: tuple[SectionDef, ...] = ()
+    protos: tuple[str, ...] = ()
+    attach_types: tuple[int, ...] = ()
+    ret_range: tuple[int, int] | None = None
+    ret_ranges: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    may_write_pkt: bool = False  # may_access_direct_pkt_data(..., BPF_WRITE)
+    direct_pkt_access: bool = False
+    net_admin: bool = False  # loading needs CAP_NET_ADMIN
+    perfmon: bool = False  # loading needs CAP_PERFMON
+    since: str = ""
+    ref: str = ""
+    test_run: Callable[..., Any] | None = None  # BPF_PROG_TEST_RUN; None: ENOTSUPP like the kernel
+    # Refines a field access by state the table cannot express: (ProgType, Program, off, size, write) -> CtxField | None
+    is_valid_access: Callable[..., CtxField | None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Caps:
+    """Capabilities of the loading task, as PROG_LOAD sees them."""
+
+    bpf: bool = True
+    perfmon: bool = True
+    net_admin: bool = True
+    sys_admin: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FuncInfo:
+    """``struct bpf_func_info``: insn_off in 8-byte slots, type_id of a BTF_KIND_FUNC."""
+
+    insn_off: int
+    type_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LineInfo:
+    """``struct bpf_line_info``, resolved: insn_off in 8-byte slots."""
+
+    insn_off: int
+    file_name: str
+    line: str  # the source text
+    line_num: int
+    line_col: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Program:
+    """What PROG_LOAD was given, with everything that fds referred to resolved by the kernel.
+
+    :ivar resolve_map: fd (or, with BPF_PSEUDO_MAP_IDX, index into fd_array) -> MapMeta; raises SyscallError.
+    :ivar resolve_btf: fd of a module BTF in fd_array -> Btf.
+    """
+
+    name: str
+    prog_type: int
+    insns: tuple[Insn, ...]
+    license: str = "GPL"
+    gpl_compatible: bool = True
+    expected_attach_type: int = 0
+    prog_flags: int = 0  # BPF_F_SLEEPABLE, BPF_F_STRICT_ALIGNMENT, BPF_F_XDP_HAS_FRAGS, ...
+    attach_btf_id: int = 0
+    attach_btf: Btf | None = None
+    attach_prog: VerifiedProgram | None = None  # freplace / fentry on a program
+    btf: Btf | None = None
+    func_info: tuple[FuncInfo, ...] = ()
+    line_info: tuple[LineInfo, ...] = ()
+    resolve_map: Callable[[int, bool], MapMeta] | None = None
+    resolve_btf: Callable[[int], Btf] | None = None
+    caps: Caps = Caps()
+    kern_version: int = 0
+    dev_bound: bool = False
+
+
+@dataclass(slots=True)
+class InsnAux:
+    """``struct bpf_insn_aux_data``: facts the verifier leaves for xlate and the engines, one for each insn.
+
+    :ivar ptr_type: enum bpf_reg_type through which a load or store goes (NOT_INIT: not visited or not a memory
+        access); with flags.
+    :ivar ctx_field: the context field of a PTR_TO_CTX access.
+    :ivar map_ptrs: maps a helper call's map argument can be (several: the call stays generic).
+    :ivar map_key: constant key of a lookup in an array, -1 when unknown.
+    :ivar imm64: LD_IMM64 with a pseudo source: ("map", MapMeta, 0), ("map_value", MapMeta, off), ("func", subprogno, 0),
+        ("btf", btf type id, obj name) for a ksym.
+    :ivar callback_subprogno: subprogram a callback-calling call was checked with.
+    """
+
+    seen: bool = False
+    ptr_type: int = 0
+    ctx_field: CtxField | None = None
+    map_ptrs: tuple[MapMeta, ...] = ()
+    map_key: int = -1
+    imm64: tuple[str, Any, Any] | None = None
+    zext_dst: bool = False
+    needs_zext: bool = False
+    sanitize: int = 0  # Spectre v1 masking: alu_state
+    alu_limit: int = 0
+    nospec: bool = False
+    storage_get_func_atomic: bool = False
+    is_iter_next: bool = False
+    arg_prog: bool = False
+    call_imm: int = 0
+    fastcall: bool = False
+    inline_bpf_loop: bool = False
+    loop_callback_subprogno: int = -1
+    kptr_struct_meta: Any = None
+    known_branch: int = -1  # 0/1: the only way this conditional jump ever went, -1: both
+    arena_cast: bool = False
+    probe_mem: bool = False  # load that must not fault: BPF_PROBE_MEM
+
+
+@dataclass(frozen=True, slots=True)
+class SubprogInfo:
+    """``struct bpf_subprog_info``. ``start`` in 8-byte slots, ``stack_depth`` in bytes."""
+
+    start: int
+    stack_depth: int = 0
+    name: str = ""
+    is_global: bool = False
+    is_cb: bool = False
+    is_async_cb: bool = False
+    is_exception_cb: bool = False
+    has_tail_call: bool = False
+    might_sleep: bool = False
+    changes_pkt_data: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VerifiedProgram:
+    """An accepted program with what the verifier learnt.
+
+    :ivar insns: as executed from here on: dead code removed, branches hard-wired, as ``do_misc_fixups`` receives it.
+    """
+
+    program: Program
+    insns: tuple[Insn, ...]
+    aux: tuple[InsnAux, ...]  # parallel to insns
+    subprogs: tuple[SubprogInfo, ...]
+    used_maps: tuple[MapMeta, ...] = ()
+    line_info: tuple[LineInfo, ...] = ()
+    func_info: tuple[FuncInfo, ...] = ()
+    insn_processed: int = 0
+    total_states: int = 0
+    peak_states: int = 0
+    max_states_per_insn: int = 0
+    mark_read: int = 0
+    stack_depths: tuple[int, ...] = ()
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class XlatedProgram:
+    """A program ready for an engine: context accesses converted, addresses known.
+
+    :ivar insns: LD_IMM64 keeps its pseudo ``src_reg`` (for dumps); the value it loads is in ``imm64``. Helper calls keep
+        ``imm`` = func id; kfunc calls (src_reg 2) keep the BTF id; subprogram calls (src_reg 1) keep pc-relative imm.
+    :ivar imm64: insn_idx -> u64 actually loaded (map descriptor address, value address, text address of a subprogram).
+    :ivar calls: insn_idx of a helper or kfunc call -> FuncProto or KfuncProto.
+    :ivar maps: map descriptor address -> MapLayout, for inlining.
+    :ivar origin: insn_idx here -> insn_idx in Program.insns (for debug locations), -1 for inserted insns.
+    """
+
+    verified: VerifiedProgram | None  # None: an unverified program, interpreter only
+    name: str
+    prog_type: int
+    insns: tuple[Insn, ...]
+    subprogs: tuple[SubprogInfo, ...]
+    imm64: Mapping[int, int] = field(default_factory=dict)
+    calls: Mapping[int, Any] = field(default_factory=dict)
+    maps: Mapping[int, MapLayout] = field(default_factory=dict)
+    aux: tuple[InsnAux, ...] = ()
+    origin: tuple[int, ...] = ()
+    line_info: tuple[LineInfo, ...] = ()
+    tag: bytes = b""  # 8 bytes, sha of the insns as bpf_prog_calc_tag()
+    content_key: bytes = b""  # cache key of compiled code

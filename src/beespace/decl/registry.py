@@ -1,0 +1,134 @@
+"""The contracts of one kernel version, resolved once; the verifier and the engines receive it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from beespace.decl.func import FuncProto, marked_helpers
+from beespace.decl.kfunc import COMMON, KfuncProto, KfuncSet, marked_kfuncs
+from beespace.decl.map import MapType
+from beespace.decl.prog import ProgType, SectionDef
+from beespace.errors import InternalError
+
+if TYPE_CHECKING:
+    from beespace.btf import Btf
+
+__all__ = ["Features", "Registry"]
+
+
+def _version(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.split("."))
+
+
+@dataclass(frozen=True, slots=True)
+class Features:
+    """What a kernel has beyond tables: version, architecture, configuration, mitigations."""
+
+    version: str = "6.18"
+    arch: str = "x86_64"
+    cpus: int = 4
+    hz: int = 1000
+    jit: bool = True
+    bypass_spec_v1: bool = True  # mitigations off or privileged
+    kconfig: Mapping[str, str] = field(default_factory=dict)
+
+    def has(self, since: str, until: str) -> bool:
+        """Whether something that exists from *since* until (excluding) *until* exists in this version."""
+        now = _version(self.version)
+        return (not since or _version(since) <= now) and (not until or now < _version(until))
+
+
+@dataclass(frozen=True, slots=True)
+class Registry:
+    """Program types, helper and kfunc contracts, map types of one kernel version. Immutable."""
+
+    features: Features
+    prog_types: Mapping[int, ProgType]
+    helpers: Mapping[str, FuncProto]
+    kfuncs: Mapping[str, KfuncProto]
+    kfunc_sets: tuple[KfuncSet, ...]
+    map_types: Mapping[int, MapType]
+    btf_vmlinux: Btf | None = None
+
+    @classmethod
+    def build(cls, modules: Iterable[object], features: Features, btf_vmlinux: Btf | None = None) -> Registry:
+        """Collect the marks and records of *modules* that exist in ``features.version``.
+
+        A module contributes functions marked by helper() and kfunc(), and values of type ProgType, MapType and
+        KfuncSet bound to module-level names or contained in module-level tuples.
+        """
+        prog_types: dict[int, ProgType] = {}
+        map_types: dict[int, MapType] = {}
+        helpers: dict[str, FuncProto] = {}
+        kfuncs: dict[str, KfuncProto] = {}
+        sets: dict[str, KfuncSet] = {}
+
+        def add(value: object) -> None:
+            match value:
+                case ProgType() if features.has(value.since, ""):
+                    prog_types[value.id] = value
+                case MapType() if features.has(value.since, value.until):
+                    map_types[value.id] = value
+                case KfuncSet() if features.has(value.since, value.until):
+                    sets[value.name] = value
+                case FuncProto() if features.has(value.since, value.until):
+                    if (
+                        value.name in helpers
+                        and helpers[value.name].impl is not None
+                        and value.impl is not None
+                    ):
+                        raise InternalError(f"helper {value.name} is implemented twice")
+                    if value.name not in helpers or value.impl is not None:
+                        helpers[value.name] = value
+                case KfuncProto() if features.has(value.since, value.until):
+                    if value.name not in kfuncs or value.impl is not None:
+                        kfuncs[value.name] = value
+                case tuple():
+                    for item in value:
+                        add(item)
+                case _:
+                    pass
+
+        for module in modules:
+            for value in vars(module).values():
+                add(value)
+            for proto in marked_helpers(module):
+                add(proto)
+            for kproto in marked_kfuncs(module):
+                add(kproto)
+        return cls(
+            features,
+            MappingProxyType(prog_types),
+            MappingProxyType(helpers),
+            MappingProxyType(kfuncs),
+            tuple(sets.values()),
+            MappingProxyType(map_types),
+            btf_vmlinux,
+        )
+
+    def func_proto(self, prog_type: int, func_id: int) -> FuncProto | None:
+        """The prototype a program of *prog_type* gets for *func_id*; None: not allowed there."""
+        ptype = self.prog_types.get(prog_type)
+        if ptype is None:
+            return None
+        for name in ptype.protos:
+            proto = self.helpers.get(name)
+            if proto is not None and proto.func_id == func_id:
+                return proto
+        return None
+
+    def kfunc_flags(self, prog_type: int, name: str, attach_type: int = 0) -> int | None:
+        """KF_* flags of kfunc *name* for *prog_type*, None when it may not be called (btf_kfunc_id_set_contains())."""
+        for kset in self.kfunc_sets:
+            if name in kset.rows and (COMMON in kset.hooks or prog_type in kset.hooks):
+                if kset.filter is not None and kset.filter(prog_type, attach_type, name):
+                    continue
+                return kset.rows[name]
+        return None
+
+    def section_defs(self) -> tuple[SectionDef, ...]:
+        """Every SEC() name, in declaration order."""
+        return tuple(section for ptype in self.prog_types.values() for section in ptype.sections)

@@ -233,6 +233,4 @@ class InternalError(Exception):
     """A bug in beespace. Never caught; please report it with the program and the seed."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(
-            f"{message}\nThis is a bug in beespace: please report it with the program and the seed."
-        )
+        super().__init__(f"{message}\nThis is a bug in beespace: please report it with the program and the seed.")

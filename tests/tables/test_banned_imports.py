@@ -32,9 +32,7 @@ def modules(tree):
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SRC)))
 def test_no_host_time_randomness_or_threads(path):
-    found = [
-        f"{path}:{line}: {name}" for name, line in modules(ast.parse(path.read_text())) if name in BANNED
-    ]
+    found = [f"{path}:{line}: {name}" for name, line in modules(ast.parse(path.read_text())) if name in BANNED]
     assert not found
 
 

@@ -60,6 +60,4 @@ def test_imports_point_upwards(path):
                     f"{path}:{line}: slices do not import each other"
                 )
             continue
-        assert ROW[other] < ROW[own], (
-            f"{path}:{line}: {own} (row {ROW[own]}) imports {other} (row {ROW[other]})"
-        )
+        assert ROW[other] < ROW[own], f"{path}:{line}: {own} (row {ROW[own]}) imports {other} (row {ROW[other]})"

@@ -48,9 +48,7 @@ class CFunction:
 
 def _parse_type(text: str, whole: str) -> CType:
     stars = text.count("*")
-    words = [
-        word for word in text.replace("*", " ").split() if word not in ("const", "volatile", "struct_ops")
-    ]
+    words = [word for word in text.replace("*", " ").split() if word not in ("const", "volatile", "struct_ops")]
     name = " ".join(words)
     const = "const" in text.split("*")[0].split()
     if stars:

@@ -174,8 +174,8 @@ class InsnAux:
     :ivar ctx_field: the context field of a PTR_TO_CTX access.
     :ivar map_ptrs: maps a helper call's map argument can be (several: the call stays generic).
     :ivar map_key: constant key of a lookup in an array, -1 when unknown.
-    :ivar imm64: LD_IMM64 with a pseudo source: ("map", MapMeta, 0), ("map_value", MapMeta, off), ("func", subprogno, 0),
-        ("btf", btf type id, obj name) for a ksym.
+    :ivar imm64: LD_IMM64 with a pseudo source: ("map", MapMeta, 0), ("map_value", MapMeta, off),
+        ("func", subprogno, 0), ("btf", BTF type id, symbol name) for a ksym.
     :ivar callback_subprogno: subprogram a callback-calling call was checked with.
     """
 
@@ -246,9 +246,10 @@ class VerifiedProgram:
 class XlatedProgram:
     """A program ready for an engine: context accesses converted, addresses known.
 
-    :ivar insns: LD_IMM64 keeps its pseudo ``src_reg`` (for dumps); the value it loads is in ``imm64``. Helper calls keep
-        ``imm`` = func id; kfunc calls (src_reg 2) keep the BTF id; subprogram calls (src_reg 1) keep pc-relative imm.
-    :ivar imm64: insn_idx -> u64 actually loaded (map descriptor address, value address, text address of a subprogram).
+    :ivar insns: LD_IMM64 keeps its pseudo ``src_reg`` (for dumps); the value it loads is in ``imm64``. Helper calls
+        keep ``imm`` = func id; kfunc calls (src_reg 2) keep the BTF id; subprogram calls (src_reg 1)
+        a pc-relative imm.
+    :ivar imm64: insn_idx -> u64 really loaded (map descriptor address, value address, text address of a subprogram).
     :ivar calls: insn_idx of a helper or kfunc call -> FuncProto or KfuncProto.
     :ivar maps: map descriptor address -> MapLayout, for inlining.
     :ivar origin: insn_idx here -> insn_idx in Program.insns (for debug locations), -1 for inserted insns.

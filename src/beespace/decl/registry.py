@@ -75,11 +75,7 @@ class Registry:
                 case KfuncSet() if features.has(value.since, value.until):
                     sets[value.name] = value
                 case FuncProto() if features.has(value.since, value.until):
-                    if (
-                        value.name in helpers
-                        and helpers[value.name].impl is not None
-                        and value.impl is not None
-                    ):
+                    if value.name in helpers and helpers[value.name].impl is not None and value.impl is not None:
                         raise InternalError(f"helper {value.name} is implemented twice")
                     if value.name not in helpers or value.impl is not None:
                         helpers[value.name] = value

@@ -35,9 +35,7 @@ def decode_insns(data: bytes) -> tuple[Insn, ...]:
     """Split *data* into slots. A length that is no multiple of 8 is an InputError."""
     if len(data) % INSN_SIZE:
         raise InputError("instructions are 8 bytes each", offset=len(data), found=f"{len(data)} bytes")
-    return tuple(
-        Insn(code, regs & 15, regs >> 4, off, imm) for code, regs, off, imm in _LAYOUT.iter_unpack(data)
-    )
+    return tuple(Insn(code, regs & 15, regs >> 4, off, imm) for code, regs, off, imm in _LAYOUT.iter_unpack(data))
 
 
 def encode_insns(insns: Iterable[Insn]) -> bytes:

@@ -1,5 +1,39 @@
-PYTHON ?= python3
+# One command each. Everything runs in .venv, which `make setup` makes; nothing else needs to be installed by hand
+# (Debian packages are installed when run as root).
+PY := .venv/bin/python
+RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: check
-check:
-	ruff format --check . && ruff check . && mypy && pytest -q -n 2
+.PHONY: help demo setup test check format lint types fast build clean
+help:
+	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: ## set up and run the example: flows of examples/flows/traffic.pcap
+	@tools/setup.sh user
+	.venv/bin/beespace run examples/flows/flows.bpf.o count_xdp --pcap examples/flows/traffic.pcap --map flows
+
+setup: ## virtual environment, editable install, compiled modules
+	@tools/setup.sh dev
+
+check: setup lint types fast ## what every commit passes (under two minutes)
+
+format: setup ## format all files
+	$(RUN) ruff format .
+	$(RUN) ruff check --fix .
+
+lint: setup
+	$(RUN) ruff format --check .
+	$(RUN) ruff check .
+
+types: setup
+	$(RUN) mypy
+
+fast: setup
+	$(RUN) pytest -q -n 2 -m "not slow"
+
+test: setup lint types ## everything CI runs: all tests compiled, then uncompiled, then from a wheel
+	$(RUN) pytest -q -n 2
+	tools/test_installs.sh
+
+clean: ## remove what was built
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache
+	find src -name '*.so' -delete -o -name '*.c' ! -name landing.c -delete

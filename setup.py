@@ -5,6 +5,8 @@ builds a package without compiled modules (slower, equal in behaviour).
 """
 
 import os
+import shutil
+import warnings
 from pathlib import Path
 
 from setuptools import setup
@@ -14,6 +16,9 @@ COMPILED = Path("src/beespace/compiled.txt").read_text().split()
 
 def extensions():
     if os.environ.get("BEESPACE_NO_CYTHON"):
+        return []
+    if not any(map(shutil.which, ("cc", "gcc", "clang"))):
+        warnings.warn("no C compiler: beespace is installed uncompiled (slower, equal in behaviour)", stacklevel=1)
         return []
     from Cython.Build import cythonize
     from setuptools import Extension

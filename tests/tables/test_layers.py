@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.repository
 SRC = Path(__file__).parents[2] / "src" / "beespace"
 ROWS = [
     {"errors", "uapi"},

@@ -35,8 +35,8 @@ fi
 stamp=.venv/.$kind-$(cat pyproject.toml setup.py src/beespace/compiled.txt | sha256sum | cut -c1-16)
 if [ ! -e "$stamp" ]; then
 	[ -x .venv/bin/python ] || python3 -m venv .venv
-	extras='[net]'
-	[ "$kind" = dev ] && extras='[net,numpy,dev]'
+	extras=''
+	[ "$kind" = dev ] && extras='[numpy,dev]'
 	.venv/bin/pip install --quiet --disable-pip-version-check --editable ".$extras"
 	touch "$stamp"
 fi

@@ -2,10 +2,11 @@
 
 from beespace.decl.cproto import CFunction, CType, parse_prototype
 from beespace.decl.events import CallEvent, Event, Sink
-from beespace.decl.func import FuncProto, helper
+from beespace.decl.func import FuncProto, declare, helper, implements
 from beespace.decl.kfunc import COMMON, KfuncProto, KfuncSet, kfunc
 from beespace.decl.map import BtfField, BtfRecord, MapLayout, MapMeta, MapType
 from beespace.decl.prog import (
+    Allow,
     Caps,
     CtxField,
     FuncInfo,
@@ -23,6 +24,7 @@ from beespace.decl.run import Engine, Executable, RunContext
 
 __all__ = [
     "COMMON",
+    "Allow",
     "BtfField",
     "BtfRecord",
     "CFunction",
@@ -52,7 +54,9 @@ __all__ = [
     "SubprogInfo",
     "VerifiedProgram",
     "XlatedProgram",
+    "declare",
     "helper",
+    "implements",
     "kfunc",
     "parse_prototype",
 ]

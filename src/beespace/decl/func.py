@@ -9,19 +9,22 @@ from typing import Any, TypeVar
 from beespace.decl.cproto import CFunction, parse_prototype
 from beespace.uapi import bpf as uapi
 
-__all__ = ["FuncProto", "helper", "marked_helpers"]
+__all__ = ["FuncProto", "declare", "helper", "implements", "marked_helpers", "marked_implementations"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _MARK = "__beespace_helper__"
+_IMPLEMENTS = "__beespace_implements__"
 
 
 @dataclass(frozen=True, slots=True)
 class FuncProto:
     """``struct bpf_func_proto``: what a helper demands and returns.
 
-    To add a helper: write it in the module named after its kernel source file (``helpers/``, ``maps/`` or a slice of
-    ``subsys/``), mark it with helper(), list its name in the ``protos`` of the program types that may call it;
-    ``tests/tables/test_helpers.py`` compares prototype, parameters and ``args``.
+    To implement a helper of Linux: its contract stands in the table of its kernel source file (``helpers/protos/``,
+    ``subsys/*/protos*.py``); write the function in the module named after that file (``helpers/``, ``maps/`` or a
+    slice of ``subsys/``) and mark it with ``implements("bpf_...")``. To add a helper Linux does not have: mark the
+    function with helper(), which carries the contract, and list its name in the ``protos`` of the program types that
+    may call it. ``tests/tables/test_helpers.py`` compares prototype, parameters and ``args``.
 
     ``func_id`` is not a key: several prototypes may share one id, the program type's ``protos`` chooses.
     """
@@ -51,6 +54,40 @@ class FuncProto:
         return parse_prototype(self.prototype)
 
 
+def _name_of(prototype: str) -> str:
+    return prototype.split("(", 1)[0].split()[-1].lstrip("*")
+
+
+def declare(prototype: str, ret: int, *args: int, func_id: int | None = None, **contract: Any) -> FuncProto:
+    """A row of a table of helpers: the contract without the function (see implements()).
+
+    :param func_id: for a variant whose name is not ``bpf_`` + the name in ``enum bpf_func_id``.
+    :param contract: FuncProto's remaining fields.
+
+    >>> declare("u64 bpf_ktime_get_ns(void)", 0).func_id
+    5
+    """
+    name = _name_of(prototype)
+    number = func_id if func_id is not None else getattr(uapi, "BPF_FUNC_" + name.removeprefix("bpf_"))
+    if contract.get("only_map_types") is not None:
+        contract["only_map_types"] = frozenset(contract["only_map_types"])
+    return FuncProto(name, number, prototype, ret, args, **contract)
+
+
+def implements(*names: str) -> Callable[[_F], _F]:
+    """Mark a function as what runs for the declared helpers or kfuncs *names*; importing registers nothing.
+
+    The function is called as helper() describes; Registry.build() joins it with the declarations. In compiled modules
+    the mark is a call after the definition.
+    """
+
+    def mark(func: _F) -> _F:
+        setattr(func, _IMPLEMENTS, names)
+        return func
+
+    return mark
+
+
 def helper(
     prototype: str,
     *,
@@ -68,11 +105,8 @@ def helper(
     """
 
     def mark(func: _F) -> _F:
-        name = prototype.split("(", 1)[0].split()[-1].lstrip("*")
-        number = func_id if func_id is not None else getattr(uapi, "BPF_FUNC_" + name.removeprefix("bpf_"))
-        if "only_map_types" in contract and contract["only_map_types"] is not None:
-            contract["only_map_types"] = frozenset(contract["only_map_types"])
-        proto = FuncProto(name, number, prototype, ret, args, impl=func if implemented else None, **contract)
+        impl = func if implemented else None
+        proto = declare(prototype, ret, *args, func_id=func_id, impl=impl, **contract)
         setattr(func, _MARK, proto)
         return func
 
@@ -83,3 +117,8 @@ def marked_helpers(module: object) -> list[FuncProto]:
     """The prototypes marked in *module*, in definition order."""
     found = [getattr(value, _MARK, None) for value in vars(module).values()]
     return [replace(proto) for proto in found if proto is not None]
+
+
+def marked_implementations(module: object) -> list[tuple[str, Callable[..., int]]]:
+    """(declared name, function) for each implements() mark in *module*, in definition order."""
+    return [(name, value) for value in vars(module).values() for name in getattr(value, _IMPLEMENTS, ())]

@@ -20,8 +20,10 @@ COMMON = -1  # hook: every program type (BTF_KFUNC_HOOK_COMMON)
 class KfuncProto:
     """A kernel function that programs may call, found by its name in BTF.
 
-    To add a kfunc: write it beside its kin, mark it with kfunc(), give it a row in a KfuncSet of its slice with the
-    flags it has for that hook; ``tests/tables/test_kfuncs.py`` compares it with the kernel's BTF.
+    To implement a kfunc of Linux: prototype and sets are declared in the slices (``subsys/*/kfuncs*.py``); write the
+    function beside its kin and mark it with ``implements("bpf_...")``. To add one Linux does not have: mark it with
+    kfunc(), give it a row in a KfuncSet with the flags it has for that hook. ``tests/tables/test_kfuncs.py`` compares
+    the declarations with the kernel's BTF.
     """
 
     name: str

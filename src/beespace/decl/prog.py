@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from beespace.btf import Btf
 
 __all__ = [
+    "Allow",
     "Caps",
     "CtxField",
     "FuncInfo",
@@ -72,6 +73,28 @@ class SectionDef:
 
 
 @dataclass(frozen=True, slots=True)
+class Allow:
+    """A helper that a program type may call under a condition (the ``if`` and ``switch`` of its ``*_func_proto()``).
+
+    :ivar proto: name of the FuncProto.
+    :ivar attach_types: expected attach types that may; None: all.
+    :ivar caps: fields of Caps the loader must have ("bpf", "perfmon").
+    :ivar when: further condition on the program.
+    """
+
+    proto: str
+    attach_types: frozenset[int] | None = None
+    caps: tuple[str, ...] = ()
+    when: Callable[[Program], bool] | None = None
+
+    def holds(self, prog: Program) -> bool:
+        """Whether *prog* may call it."""
+        if self.attach_types is not None and prog.expected_attach_type not in self.attach_types:
+            return False
+        return all(getattr(prog.caps, cap) for cap in self.caps) and (self.when is None or self.when(prog))
+
+
+@dataclass(frozen=True, slots=True)
 class ProgType:
     """A program type: context, helpers, limits.
 
@@ -81,7 +104,8 @@ class ProgType:
     :ivar ctx_struct: user-visible context struct, ``struct __sk_buff``; "" for none (syscall: raw memory).
     :ivar ctx_kind: "fields" (table below), "btf" (arguments of a BTF function: tracing, lsm, struct_ops, raw_tp
         with BTF), "raw" (u64 array: raw_tracepoint), "mem" (syscall: read-write memory of ``max_ctx_offset``).
-    :ivar protos: names of the helper prototypes that the type may call.
+    :ivar protos: the helper prototypes that the type may call, by name or as Allow rows; of several rows with the
+        same helper id the first that holds counts, as in the kernel's switch statements.
     :ivar ret_range: inclusive range of R0 at exit, None for any; per attach type in ``ret_ranges``.
     """
 
@@ -93,7 +117,7 @@ class ProgType:
     ctx_size: int = 0  # bytes
     ctx_fields: tuple[CtxField, ...] = ()
     sections: tuple[SectionDef, ...] = ()
-    protos: tuple[str, ...] = ()
+    protos: tuple[str | Allow, ...] = ()
     attach_types: tuple[int, ...] = ()
     ret_range: tuple[int, int] | None = None
     ret_ranges: Mapping[int, tuple[int, int]] = field(default_factory=dict)

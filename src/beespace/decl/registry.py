@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from beespace.decl.func import FuncProto, marked_helpers
+from beespace.decl.func import FuncProto, marked_helpers, marked_implementations
 from beespace.decl.kfunc import COMMON, KfuncProto, KfuncSet, marked_kfuncs
 from beespace.decl.map import MapType
-from beespace.decl.prog import ProgType, SectionDef
+from beespace.decl.prog import Allow, Program, ProgType, SectionDef
 from beespace.errors import InternalError
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ class Registry:
     kfunc_sets: tuple[KfuncSet, ...]
     map_types: Mapping[int, MapType]
     btf_vmlinux: Btf | None = None
+    # prog type -> func id -> rows in order: what func_proto() looks in, filled when a type is first asked for
+    _protos: dict[int, dict[int, tuple[tuple[FuncProto, Allow | None], ...]]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def build(cls, modules: Iterable[object], features: Features, btf_vmlinux: Btf | None = None) -> Registry:
@@ -65,8 +69,12 @@ class Registry:
         helpers: dict[str, FuncProto] = {}
         kfuncs: dict[str, KfuncProto] = {}
         sets: dict[str, KfuncSet] = {}
+        known: set[str] = set()  # declared in any version
+        modules = tuple(modules)
 
         def add(value: object) -> None:
+            if isinstance(value, (FuncProto, KfuncProto)):
+                known.add(value.name)
             match value:
                 case ProgType() if features.has(value.since, ""):
                     prog_types[value.id] = value
@@ -95,6 +103,14 @@ class Registry:
                 add(proto)
             for kproto in marked_kfuncs(module):
                 add(kproto)
+        for module in modules:
+            for name, impl in marked_implementations(module):
+                if name in helpers:
+                    helpers[name] = replace(helpers[name], impl=impl)
+                elif name in kfuncs:
+                    kfuncs[name] = replace(kfuncs[name], impl=impl)
+                elif name not in known:
+                    raise InternalError(f"{impl.__module__}.{impl.__name__} implements {name}, which is not declared")
         return cls(
             features,
             MappingProxyType(prog_types),
@@ -105,16 +121,29 @@ class Registry:
             btf_vmlinux,
         )
 
-    def func_proto(self, prog_type: int, func_id: int) -> FuncProto | None:
-        """The prototype a program of *prog_type* gets for *func_id*; None: not allowed there."""
-        ptype = self.prog_types.get(prog_type)
-        if ptype is None:
-            return None
-        for name in ptype.protos:
-            proto = self.helpers.get(name)
-            if proto is not None and proto.func_id == func_id:
+    def func_proto(self, prog_type: int, func_id: int, prog: Program | None = None) -> FuncProto | None:
+        """The prototype a program of *prog_type* gets for *func_id*; None: not allowed there.
+
+        :param prog: decides conditional rows (attach type, capabilities, sleepable); without it the first row counts.
+        """
+        for proto, allow in self.func_protos(prog_type).get(func_id, ()):
+            if allow is None or prog is None or allow.holds(prog):
                 return proto
         return None
+
+    def func_protos(self, prog_type: int) -> Mapping[int, tuple[tuple[FuncProto, Allow | None], ...]]:
+        """All a program type may call: func id -> (prototype, condition) in the order they are tried."""
+        found = self._protos.get(prog_type)
+        if found is None:
+            rows: dict[int, list[tuple[FuncProto, Allow | None]]] = {}
+            ptype = self.prog_types.get(prog_type)
+            for row in ptype.protos if ptype is not None else ():
+                allow, name = (row, row.proto) if isinstance(row, Allow) else (None, row)
+                proto = self.helpers.get(name)
+                if proto is not None:
+                    rows.setdefault(proto.func_id, []).append((proto, allow))
+            found = self._protos[prog_type] = {func_id: tuple(row) for func_id, row in rows.items()}
+        return found
 
     def kfunc_flags(self, prog_type: int, name: str, attach_type: int = 0) -> int | None:
         """KF_* flags of kfunc *name* for *prog_type*, None when it may not be called (btf_kfunc_id_set_contains())."""

@@ -1,0 +1,76 @@
+"""BPF_PROG_TEST_RUN: what a program type's test_run receives and answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from beespace.decl.prog import XlatedProgram
+    from beespace.decl.registry import Features
+    from beespace.mem import AddressSpace, Region
+
+__all__ = ["TestRunEnv", "TestRunRequest", "TestRunResult"]
+
+
+@dataclass(frozen=True, slots=True)
+class TestRunRequest:
+    """``union bpf_attr.test`` with its buffers read.
+
+    :ivar data_in: packet, None when no buffer was given.
+    :ivar data_size_out: room for data_out in bytes, 0 for "as much as there is"; ``ctx_size_out`` likewise.
+    :ivar want_data_out: a data_out buffer was given; ``want_ctx_out`` likewise.
+    """
+
+    __test__ = False  # not a test class, whatever pytest thinks
+
+    data_in: bytes | None = None
+    data_size_out: int = 0
+    ctx_in: bytes | None = None
+    ctx_size_out: int = 0
+    want_data_out: bool = False
+    want_ctx_out: bool = False
+    repeat: int = 0
+    flags: int = 0
+    cpu: int = 0
+    batch_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TestRunResult:
+    """What the kernel copies back.
+
+    :ivar retval: u32.
+    :ivar data_out: all bytes (the caller truncates to data_size_out and answers ENOSPC), None: nothing is copied and
+        ``data_size_out`` stays.
+    :ivar duration_ns: mean of one run.
+    """
+
+    __test__ = False
+
+    retval: int
+    data_out: bytes | None = None
+    ctx_out: bytes | None = None
+    duration_ns: int = 0
+
+
+class TestRunEnv(Protocol):
+    """What the kernel offers to a test_run function."""
+
+    __test__ = False
+
+    mem: AddressSpace
+    features: Features
+    program: XlatedProgram
+    expected_attach_type: int
+
+    def borrow(self, name: str, size: int) -> Region:
+        """Zeroed guest memory that is taken back when the test run ends (pooled between runs)."""
+        ...
+
+    def execute(self, ctx: int, repeat: int, *, cpu: int | None = None) -> tuple[int, int]:
+        """Run the program *repeat* times (at least once) with R1 = *ctx*.
+
+        :return: (r0 of the last run as u64, mean duration in ns). The kernel's clock decides what a duration is.
+        """
+        ...

@@ -1,0 +1,139 @@
+"""The real kernel behind the seam: bpf(2) by its system call number."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import mmap as _mmap
+import os
+import re
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from beespace.decl.registry import Features
+from beespace.errors import SyscallError, Unsupported, errno_name
+from beespace.kernel.seam import cmd_name
+from beespace.uapi import bpf as uapi
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from beespace.btf import Btf
+
+__all__ = ["LinuxKernel"]
+
+# arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h
+_NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
+_UNPRIVILEGED = Path("/proc/sys/kernel/unprivileged_bpf_disabled")
+_VMLINUX_BTF = Path("/sys/kernel/btf/vmlinux")
+_POSSIBLE = Path("/sys/devices/system/cpu/possible")
+_PROBE_ATTR_BYTES = 16  # up to max_entries: enough for an array
+
+
+def _count_cpus(text: str) -> int:
+    # "0-3,8\n": the highest number decides, per-CPU copies are indexed by it
+    return 1 + max(int(last) for last in re.findall(r"(\d+)(?:,|$)", text.strip()))
+
+
+class LinuxKernel:
+    """The running kernel. The same calls as Kernel, carried out by bpf(2).
+
+    A context manager that owns nothing: fds belong to the caller, as with the system call.
+    """
+
+    def __init__(self) -> None:
+        self._machine = os.uname().machine
+        self._libc = ctypes.CDLL(None, use_errno=True)
+
+    def __enter__(self) -> LinuxKernel:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def __repr__(self) -> str:
+        return f"<LinuxKernel {os.uname().release}>"
+
+    @cached_property
+    def features(self) -> Features:
+        """Version from uname (major.minor), architecture, possible CPUs."""
+        release = re.match(r"\d+\.\d+", os.uname().release)
+        return Features(
+            version=release.group() if release else "0.0",
+            arch=self._machine,
+            cpus=_count_cpus(_POSSIBLE.read_text()),
+        )
+
+    def bpf(self, cmd: int, attr: bytearray) -> int:
+        """See BpfKernel.bpf. A signal that interrupts the call is EINTR of Python's kind: the call is repeated.
+
+        :see: kernel/bpf/syscall.c:__sys_bpf
+        """
+        number = _NR_BPF.get(self._machine)
+        if number is None:
+            raise Unsupported(f"bpf(2) on {self._machine}")
+        buffer = (ctypes.c_char * len(attr)).from_buffer(attr)
+        while True:
+            ret = int(self._libc.syscall(ctypes.c_long(number), ctypes.c_int(cmd), buffer, ctypes.c_uint(len(attr))))
+            err = ctypes.get_errno()
+            if ret >= 0:
+                return ret
+            if err != errno.EINTR:
+                raise SyscallError(err, cmd_name(cmd), hint=_hint(err))
+
+    def close(self, fd: int) -> None:
+        """close(2)."""
+        try:
+            os.close(fd)
+        except OSError as error:
+            raise SyscallError(error.errno or 0, f"close {fd}") from None
+
+    def dup(self, fd: int) -> int:
+        """fcntl(fd, F_DUPFD_CLOEXEC)."""
+        try:
+            return os.dup(fd)
+        except OSError as error:
+            raise SyscallError(error.errno or 0, f"dup {fd}") from None
+
+    def mmap(self, fd: int, length: int, prot: int, offset: int = 0) -> memoryview:
+        """mmap(2) with MAP_SHARED; unmapped when the view is gone."""
+        try:
+            return memoryview(_mmap.mmap(fd, length, flags=_mmap.MAP_SHARED, prot=prot, offset=offset))
+        except OSError as error:
+            raise SyscallError(error.errno or 0, f"mmap {fd}") from None
+
+    def btf_vmlinux(self) -> Btf | None:
+        """/sys/kernel/btf/vmlinux, None when the kernel was built without CONFIG_DEBUG_INFO_BTF."""
+        if not _VMLINUX_BTF.exists():
+            return None
+        from beespace.btf import Btf
+
+        return Btf.vmlinux()
+
+    def allowed(self) -> str | None:
+        """None when this process may create maps and load programs, otherwise the reason why not."""
+        if self._machine not in _NR_BPF:
+            return f"number of bpf(2) not known on {self._machine}"
+        attr = bytearray(_PROBE_ATTR_BYTES)
+        for field, value in enumerate((uapi.BPF_MAP_TYPE_HASH, 4, 4, 1)):
+            attr[4 * field : 4 * field + 4] = value.to_bytes(4, "little")
+        try:
+            self.close(self.bpf(uapi.BPF_MAP_CREATE, attr))
+        except SyscallError as error:
+            return str(error)
+        return None
+
+
+def _hint(err: int) -> str:
+    if err == errno.EPERM:
+        try:
+            value = _UNPRIVILEGED.read_text().strip()
+        except OSError as error:
+            value = errno_name(error.errno or 0)
+        return f"bpf(2) needs CAP_BPF (some commands CAP_SYS_ADMIN); kernel.unprivileged_bpf_disabled is {value}"
+    if err == errno.ENOSYS:
+        return "this kernel has no bpf(2) (CONFIG_BPF_SYSCALL), or seccomp hides it"
+    return ""

@@ -1,0 +1,1 @@
+"""Contracts of the helpers of kernel/bpf/, one table for each source file; functions join them with implements()."""

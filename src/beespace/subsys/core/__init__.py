@@ -1,0 +1,1 @@
+"""What belongs to kernel/bpf itself: syscall and struct_ops programs, cgroup hooks, kfuncs of every program."""

@@ -1,0 +1,1 @@
+"""Networking: program types on packets and sockets, their contexts, helpers and kfuncs."""

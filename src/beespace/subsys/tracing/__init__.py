@@ -1,0 +1,1 @@
+"""Tracing and security: kprobe, tracepoint, perf_event, tracing, lsm, and what they may call."""

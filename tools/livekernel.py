@@ -55,7 +55,7 @@ def load(
     prog_type: int,
     insns: bytes,
     *,
-    license: str = "GPL",
+    prog_license: str = "GPL",
     attach_type: int = 0,
     flags: int = 0,
     attach_btf_id: int = 0,
@@ -65,7 +65,7 @@ def load(
 ) -> Verdict | int:
     """Load a program; ``keep`` returns the fd of an accepted one (the caller closes it)."""
     code = ctypes.create_string_buffer(insns, len(insns))
-    text = ctypes.create_string_buffer(license.encode() + b"\0")
+    text = ctypes.create_string_buffer(prog_license.encode() + b"\0")
     log = ctypes.create_string_buffer(1 << 16)
     attr = bytearray(152)
     struct.pack_into("<IIQQ", attr, 0, prog_type, len(insns) // 8, ctypes.addressof(code), ctypes.addressof(text))
@@ -127,7 +127,7 @@ class KernelMemory:
                 insn(0x95),
             )
         )
-        fd = load(17, code.replace(insn(0x18, 1, 2, 0, self.map_fd), insn(0x18, 1, 2, 0, self.map_fd)), keep=True)
+        fd = load(17, code, keep=True)
         assert isinstance(fd, int), fd
         self.prog_fd = fd
         self.symbols = sorted((address, name) for name, address in kallsyms().items())

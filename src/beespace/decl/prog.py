@@ -30,17 +30,25 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class CtxField:
-    """One field of a program type's context (``*_is_valid_access`` and ``*_convert_ctx_access`` of the kernel).
+    """One field of a context or of a socket (``*_is_valid_access`` and ``*_convert_ctx_access`` of the kernel).
+
+    Several rows may describe the same bytes under different conditions; an access is valid if one of them admits it.
 
     :ivar off: byte offset in the user-visible struct (``struct xdp_md``), ``size`` its bytes.
-    :ivar access: "r" or "rw".
-    :ivar reg_type: enum bpf_reg_type a full load yields (SCALAR_VALUE, PTR_TO_PACKET, ...), with flags.
-    :ivar narrow: loads narrower than ``size`` are allowed.
-    :ivar wide: an 8-byte access to this and the next 4-byte field is allowed (bpf_ctx_wide_access_ok).
+    :ivar access: "r", "rw", or "w" for a row that only adds a permission to write.
+    :ivar reg_type: enum bpf_reg_type a full load yields (SCALAR_VALUE, PTR_TO_PACKET, ...), with flags. A
+        sign-extending load of anything but a scalar is refused.
+    :ivar elem: bytes of an array's element, 0 for a field that is no array.
+    :ivar narrow: loads narrower than the element are allowed, anywhere inside it.
+    :ivar wide: 8-byte accesses, aligned to 8 in the struct, are allowed (bpf_ctx_wide_access_ok).
     :ivar btf_struct: struct name for PTR_TO_BTF_ID fields.
     :ivar kernel_off: byte offset in the kernel-side context that runs see, ``kernel_size`` its bytes; None: not
         modelled at run time, a program that uses it is Unsupported by xlate.
     :ivar attach_types: expected attach types that may use the field; None for all.
+    :ivar min_size: smallest load.
+    :ivar read_sizes: sizes of loads, which must be at the field's start (instead of ``narrow``).
+    :ivar write_sizes: sizes of stores; None: exactly the element.
+    :ivar priv: needs CAP_BPF.
     """
 
     name: str
@@ -55,15 +63,35 @@ class CtxField:
     kernel_size: int = 0
     attach_types: frozenset[int] | None = None
     min_size: int = 1
-    write_sizes: tuple[int, ...] | None = None  # None: exactly ``size``
-    priv: bool = False  # needs CAP_BPF/CAP_PERFMON
+    write_sizes: tuple[int, ...] | None = None
+    priv: bool = False
+    elem: int = 0
+    read_sizes: tuple[int, ...] | None = None
+
+    def admits(self, off: int, size: int, write: bool, ldsx: bool = False) -> bool:
+        """Whether an access of *size* bytes at *off* of the struct is one this row allows (by shape alone)."""
+        rel = off - self.off
+        if rel < 0 or rel + size > self.size or off % size:
+            return False
+        if ("w" if write else "r") not in self.access or (ldsx and self.reg_type != 1):
+            return False
+        unit = self.elem or self.size
+        if self.wide and size == 8:
+            return True
+        if write:
+            return size in self.write_sizes if self.write_sizes is not None else size == unit
+        if self.read_sizes is not None:
+            return rel == 0 and size in self.read_sizes
+        return size == unit or (self.narrow and self.min_size <= size < unit)
 
 
 @dataclass(frozen=True, slots=True)
 class SectionDef:
     """A SEC() name of libbpf: ``xdp`` (exact), ``kprobe+`` (prefix followed by ``/extras``).
 
-    :ivar flags: subset of {"attachable", "attach_btf", "sleepable", "exp_attach_opt", "xdp_frags", "usdt", "none"}.
+    :ivar flags: of SEC_EXP_ATTACH_OPT, SEC_ATTACHABLE, SEC_ATTACH_BTF, SEC_SLEEPABLE, SEC_XDP_FRAGS and SEC_USDT:
+        subset of {"exp_attach_opt", "attachable", "attach_btf", "sleepable", "xdp_frags", "usdt"}.
+        SEC_ATTACHABLE_OPT is both of the first two.
     """
 
     sec: str
@@ -106,7 +134,8 @@ class ProgType:
         with BTF), "raw" (u64 array: raw_tracepoint), "mem" (syscall: read-write memory of ``max_ctx_offset``).
     :ivar protos: the helper prototypes that the type may call, by name or as Allow rows; of several rows with the
         same helper id the first that holds counts, as in the kernel's switch statements.
-    :ivar ret_range: inclusive range of R0 at exit, None for any; per attach type in ``ret_ranges``.
+    :ivar ret_range: inclusive range of R0 at exit, None for any; per attach type in ``ret_ranges``, where None is any.
+    :ivar test_run: BPF_PROG_TEST_RUN: ``(TestRunRequest, TestRunEnv) -> TestRunResult`` (decl/testrun.py).
     """
 
     id: int
@@ -120,7 +149,7 @@ class ProgType:
     protos: tuple[str | Allow, ...] = ()
     attach_types: tuple[int, ...] = ()
     ret_range: tuple[int, int] | None = None
-    ret_ranges: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    ret_ranges: Mapping[int, tuple[int, int] | None] = field(default_factory=dict)
     may_write_pkt: bool = False  # may_access_direct_pkt_data(..., BPF_WRITE)
     direct_pkt_access: bool = False
     net_admin: bool = False  # loading needs CAP_NET_ADMIN
@@ -128,8 +157,34 @@ class ProgType:
     since: str = ""
     ref: str = ""
     test_run: Callable[..., Any] | None = None  # BPF_PROG_TEST_RUN; None: ENOTSUPP like the kernel
-    # Refines a field access by state the table cannot express: (ProgType, Program, off, size, write) -> CtxField | None
-    is_valid_access: Callable[..., CtxField | None] | None = None
+    sleepable: str = "never"  # "never", "may", "always": BPF_F_SLEEPABLE
+    sleepable_attach_types: frozenset[int] | None = None  # which of them may be sleepable; None: all
+    load_attach_types: frozenset[int] | None = None  # expected_attach_type that PROG_LOAD accepts; None: not looked at
+    default_attach_type: int = 0  # what expected_attach_type 0 stands for
+    pkt_access_any_helper: bool = False  # packet pointers may go to helpers without pkt_access
+
+    def ctx_access(
+        self,
+        off: int,
+        size: int,
+        write: bool,
+        *,
+        attach_type: int = 0,
+        cap_bpf: bool = True,
+        ldsx: bool = False,
+    ) -> CtxField | None:
+        """The field that admits an access of *size* bytes at *off* of the context; None: the access is invalid.
+
+        For types whose ``ctx_kind`` is "fields" or "raw".
+        """
+        for field_ in self.ctx_fields:
+            if (
+                field_.admits(off, size, write, ldsx)
+                and (field_.attach_types is None or attach_type in field_.attach_types)
+                and (cap_bpf or not field_.priv)
+            ):
+                return field_
+        return None
 
 
 @dataclass(frozen=True, slots=True)

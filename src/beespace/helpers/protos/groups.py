@@ -39,11 +39,15 @@ __all__ = [
     "SK_BASE",
     "TRACING",
     "TRACING_PROG",
+    "Protos",
     "bpf_prog_check_recur",
     "bpf_prog_has_trampoline",
     "is_sleepable",
     "rows",
 ]
+
+
+Protos = tuple[str | Allow, ...]
 
 
 def rows(*protos: str, **condition: object) -> tuple[Allow, ...]:
@@ -87,7 +91,7 @@ def bpf_prog_check_recur(prog: Program) -> bool:
 
 # fmt: off
 # kernel/bpf/helpers.c:bpf_base_func_proto
-BASE = (
+BASE: Protos = (
     "bpf_map_lookup_elem", "bpf_map_update_elem", "bpf_map_delete_elem", "bpf_map_push_elem", "bpf_map_pop_elem",
     "bpf_map_peek_elem", "bpf_map_lookup_percpu_elem", "bpf_get_prandom_u32", "bpf_get_raw_smp_processor_id",
     "bpf_get_numa_node_id", "bpf_tail_call", "bpf_ktime_get_ns", "bpf_ktime_get_boot_ns", "bpf_ktime_get_tai_ns",
@@ -121,7 +125,7 @@ BASE = (
 )
 
 # net/core/filter.c:bpf_sk_base_func_proto
-SK_BASE = (
+SK_BASE: Protos = (
     *rows(
         "bpf_skc_to_tcp6_sock", "bpf_skc_to_tcp_sock", "bpf_skc_to_tcp_timewait_sock", "bpf_skc_to_tcp_request_sock",
         "bpf_skc_to_udp6_sock", "bpf_skc_to_unix_sock", "bpf_skc_to_mptcp_sock",
@@ -145,12 +149,12 @@ def _has_retval(prog: Program) -> bool:
 
 # fmt: off
 # kernel/bpf/cgroup.c:cgroup_common_func_proto
-CGROUP_COMMON = (
+CGROUP_COMMON: Protos = (
     "bpf_get_local_storage", *rows("bpf_get_retval", "bpf_set_retval", when=_has_retval),
 )
 
 # kernel/trace/bpf_trace.c:bpf_tracing_func_proto
-TRACING = (
+TRACING: Protos = (
     "bpf_get_smp_processor_id", "bpf_get_func_ip_tracing", "bpf_probe_read_compat", "bpf_probe_read_compat_str",
     *BASE, Allow("bpf_probe_write_user", caps=("sys_admin",)),
 )
@@ -158,7 +162,7 @@ TRACING = (
 _RAW_TP_OUTPUT = ("bpf_perf_event_output_raw_tp", "bpf_get_stackid_raw_tp", "bpf_get_stack_raw_tp")
 
 # kernel/trace/bpf_trace.c:raw_tp_prog_func_proto
-RAW_TP = (
+RAW_TP: Protos = (
     *_RAW_TP_OUTPUT, "bpf_get_attach_cookie_tracing", *TRACING,
 )
 # fmt: on
@@ -172,7 +176,7 @@ def _has_cookie(prog: Program) -> bool:
 
 # fmt: off
 # kernel/trace/bpf_trace.c:tracing_prog_func_proto
-TRACING_PROG = (
+TRACING_PROG: Protos = (
     "bpf_skb_output", "bpf_xdp_output", "bpf_skc_to_tcp6_sock", "bpf_skc_to_tcp_sock", "bpf_skc_to_tcp_timewait_sock",
     "bpf_skc_to_tcp_request_sock", "bpf_skc_to_udp6_sock", "bpf_skc_to_unix_sock", "bpf_skc_to_mptcp_sock",
     "bpf_sk_storage_get_tracing", "bpf_sk_storage_delete_tracing", "bpf_sock_from_file", "bpf_get_socket_ptr_cookie",

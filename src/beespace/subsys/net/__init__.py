@@ -1,1 +1,12 @@
 """Networking: program types on packets and sockets, their contexts, helpers and kfuncs."""
+
+MODULES = (
+    "prog_types",
+    "protos_lwt",
+    "protos_sk_msg",
+    "protos_skb",
+    "protos_sock",
+    "protos_xdp",
+    "skb_helpers",
+    "xdp",
+)

@@ -14,8 +14,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from beespace.decl.run import RunContext
-from beespace.mem import AddressSpace, Region
+
+if TYPE_CHECKING:
+    from beespace.mem import AddressSpace, Region
 
 __all__ = ["SKB", "XDP", "PacketContext", "PacketLayout", "packet_of"]
 

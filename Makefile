@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help demo setup test check format lint types fast build clean
+.PHONY: help demo setup test check format lint types fast build uapi clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -33,6 +33,9 @@ fast: setup
 test: setup lint types ## everything CI runs: all tests compiled, then uncompiled, then from a wheel
 	$(RUN) pytest -q -n 2
 	tools/test_installs.sh
+
+uapi: setup ## regenerate src/beespace/uapi from a running Linux 6.18 and linux-source-6.12
+	.venv/bin/python tools/gen_uapi.py
 
 clean: ## remove what was built
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache

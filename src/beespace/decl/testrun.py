@@ -57,8 +57,6 @@ class TestRunResult:
 class TestRunEnv(Protocol):
     """What the kernel offers to a test_run function."""
 
-    __test__ = False
-
     mem: AddressSpace
     features: Features
     program: XlatedProgram

@@ -91,7 +91,9 @@ def _case(ours: Bench, kernels: Bench, program: FuzzProgram, kind: str) -> Case:
 def _chunk(args: tuple[Callable[[], tuple[BpfKernel, BpfKernel]], int, int, float, int]) -> Report:
     make, first, count, risk, keep = args
     report = Report()
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # per-CPU maps: both kernels count on one CPU
+    # All runs of a program on one CPU, or per-CPU maps would depend on where the scheduler put this process.
+    cpus = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, {cpus[os.getpid() % len(cpus)]})
     sim, linux = make()
     ours, kernels = Bench(sim), Bench(linux)
     for seed in range(first, first + count):

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import errno as _errno
 from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = [
     "BpfError",
@@ -95,7 +96,16 @@ class ElfError(InputError):
 
 
 class BtfError(InputError):
-    """Type information is malformed, or does not say what is asked of it."""
+    """Type information is malformed, or does not say what is asked of it.
+
+    :param errno: positive errno that bpf(2) gives for it.
+    :param log: what BTF_LOAD writes into its log buffer.
+    """
+
+    def __init__(self, message: str, *, errno: int = _errno.EINVAL, log: str = "", **where: Any) -> None:
+        super().__init__(message, **where)
+        self.errno = errno
+        self.log = log
 
 
 class CoreRelocError(InputError):

@@ -6,37 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from beespace.btf.record import BtfField, BtfRecord
+
 if TYPE_CHECKING:
     from beespace.btf import Btf
 
 __all__ = ["BtfField", "BtfRecord", "MapLayout", "MapMeta", "MapType"]
-
-
-@dataclass(frozen=True, slots=True)
-class BtfField:
-    """``struct btf_field``: a special field inside a map value or allocated object."""
-
-    kind: int  # enum btf_field_type: BPF_SPIN_LOCK, BPF_TIMER, BPF_KPTR_REF, ...
-    off: int  # bytes from the start of the value
-    size: int  # bytes
-    btf: Btf | None = None  # kptr: where btf_id lives; graph roots: the program's BTF
-    btf_id: int = 0  # kptr: pointed-to struct; list head / rb root: node's struct (graph_root.value_btf_id)
-    node_off: int = 0  # graph roots: offset of the node inside the object
-
-
-@dataclass(frozen=True, slots=True)
-class BtfRecord:
-    """``struct btf_record``: the special fields, by offset."""
-
-    fields: tuple[BtfField, ...] = ()
-
-    def find(self, off: int, kind_mask: int) -> BtfField | None:
-        """The field that starts at *off* and whose kind is in *kind_mask* (btf_record_find())."""
-        return next((f for f in self.fields if f.off == off and f.kind & kind_mask), None)
-
-    def has(self, kind: int) -> bool:
-        """Whether a field of *kind* (a bit of enum btf_field_type) is there."""
-        return any(f.kind & kind for f in self.fields)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -19,6 +19,7 @@ __all__ = [
     "FuncInfo",
     "InsnAux",
     "LineInfo",
+    "PointerFields",
     "ProgType",
     "Program",
     "SectionDef",
@@ -83,6 +84,22 @@ class CtxField:
         if self.read_sizes is not None:
             return rel == 0 and size in self.read_sizes
         return size == unit or (self.narrow and self.min_size <= size < unit)
+
+
+@dataclass(frozen=True, slots=True)
+class PointerFields:
+    """What may be read through a pointer of *reg_type* that is not a BTF pointer (bpf_sock_is_valid_access() and kin).
+
+    :ivar struct: user-visible struct, ``bpf_sock``.
+    """
+
+    reg_type: int  # enum bpf_reg_type: PTR_TO_SOCKET, PTR_TO_SOCK_COMMON, PTR_TO_TCP_SOCK, PTR_TO_XDP_SOCK
+    struct: str
+    fields: tuple[CtxField, ...]
+
+    def access(self, off: int, size: int) -> CtxField | None:
+        """The field that admits a load of *size* bytes at *off*; None: the load is invalid."""
+        return next((field_ for field_ in self.fields if field_.admits(off, size, False)), None)
 
 
 @dataclass(frozen=True, slots=True)

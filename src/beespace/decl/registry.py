@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from beespace.decl.func import FuncProto, marked_helpers, marked_implementations
 from beespace.decl.kfunc import COMMON, KfuncProto, KfuncSet, marked_kfuncs
 from beespace.decl.map import MapType
-from beespace.decl.prog import Allow, Program, ProgType, SectionDef
+from beespace.decl.prog import Allow, PointerFields, Program, ProgType, SectionDef
 from beespace.errors import InternalError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class Registry:
     kfunc_sets: tuple[KfuncSet, ...]
     map_types: Mapping[int, MapType]
     btf_vmlinux: Btf | None = None
+    pointer_fields: Mapping[int, PointerFields] = field(default_factory=dict)  # by reg_type
     # prog type -> func id -> rows in order: what func_proto() looks in, filled when a type is first asked for
     _protos: dict[int, dict[int, tuple[tuple[FuncProto, Allow | None], ...]]] = field(
         default_factory=dict, repr=False, compare=False
@@ -69,6 +70,7 @@ class Registry:
         helpers: dict[str, FuncProto] = {}
         kfuncs: dict[str, KfuncProto] = {}
         sets: dict[str, KfuncSet] = {}
+        pointers: dict[int, PointerFields] = {}
         known: set[str] = set()  # declared in any version
         modules = tuple(modules)
 
@@ -90,6 +92,8 @@ class Registry:
                 case KfuncProto() if features.has(value.since, value.until):
                     if value.name not in kfuncs or value.impl is not None:
                         kfuncs[value.name] = value
+                case PointerFields():
+                    pointers[value.reg_type] = value
                 case tuple():
                     for item in value:
                         add(item)
@@ -119,6 +123,7 @@ class Registry:
             tuple(sets.values()),
             MappingProxyType(map_types),
             btf_vmlinux,
+            MappingProxyType(pointers),
         )
 
     def func_proto(self, prog_type: int, func_id: int, prog: Program | None = None) -> FuncProto | None:

@@ -8,5 +8,6 @@ MODULES = (
     "protos_sock",
     "protos_xdp",
     "skb_helpers",
+    "sock_types",
     "xdp",
 )

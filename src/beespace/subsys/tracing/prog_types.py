@@ -126,6 +126,7 @@ PROG_TYPES = (
         ctx_kind="raw", ctx_size=8 * MAX_BPF_FUNC_ARGS,
         ctx_fields=(
             CtxField("args[0]", 0, 8, reg_type=PTR_TO_TP_BUFFER, narrow=False, kernel_off=0, kernel_size=8),
+            _words("args[0]", 1, 7),  # only an access at its start is to the buffer
             _words("args", 8, 8 * (MAX_BPF_FUNC_ARGS - 1)),
         ),
         sections=(

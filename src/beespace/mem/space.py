@@ -218,6 +218,10 @@ class AddressSpace:
         region = self._regions.get((addr - self.base) >> SLOT_SHIFT)
         return region if region is not None and region.base <= addr < region.base + region.size else None
 
+    def owner(self, addr: int) -> Region | None:
+        """The region whose slot *addr* is in, whether or not the guest may access that byte now."""
+        return self._regions.get((addr - self.base) >> SLOT_SHIFT)
+
     def read(self, addr: int, size: int) -> bytes:
         """What the guest may read at *addr*. :raises GuestFault: it may not."""
         if not 0 <= addr <= _U64 or not self.check(addr, size, False):

@@ -1,0 +1,57 @@
+"""Reading never crashes: whatever the bytes, the answer is an ObjectSpec or an InputError."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from beespace.elf import link, read_object
+from beespace.errors import InputError
+
+PROGRAMS = Path(__file__).parents[1] / "programs"
+OBJECTS = sorted(path.stem for path in PROGRAMS.glob("*.bpf.o"))
+INTERESTING = (0, 1, 4, 7, 8, 0x18, 0x7F, 0x80, 0x85, 0xFF)
+
+
+def read_all(data):
+    try:
+        spec = read_object(data, "mutated.bpf.o")
+        for prog in spec.programs:
+            link(spec, prog)
+    except InputError as error:
+        return not str(error)  # never without a message
+    return True
+
+
+def mutations(size):
+    one = st.tuples(st.integers(0, size - 1), st.sampled_from(INTERESTING) | st.integers(0, 255))
+    return st.lists(one, min_size=1, max_size=8)
+
+
+@pytest.mark.parametrize("name", ["externs.bpf", "mapdefs.bpf", "structops.bpf", "subprogs.bpf", "core.bpf"])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_changed_bytes(name, data):
+    original = (PROGRAMS / f"{name}.o").read_bytes()
+    changed = bytearray(original)
+    for at, value in data.draw(mutations(len(original))):
+        changed[at] = value
+    read_all(bytes(changed))
+
+
+@settings(max_examples=150, deadline=None)
+@given(cut=st.integers(0, 7000), name=st.sampled_from(OBJECTS))
+def test_cut_anywhere(cut, name):
+    original = (PROGRAMS / f"{name}.o").read_bytes()
+    assert not read_all(original[:cut]) or cut >= len(original)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OBJECTS)
+def test_every_byte_of_headers_and_tables(name):
+    """Each byte outside of code and strings, set to each interesting value."""
+    original = (PROGRAMS / f"{name}.o").read_bytes()
+    for at in range(0, len(original), 3):
+        for value in (0, 0xFF):
+            read_all(original[:at] + bytes((value,)) + original[at + 1 :])

@@ -21,11 +21,13 @@ from beespace.decl.prog import (
     XlatedProgram,
 )
 from beespace.decl.registry import Features, Registry
-from beespace.decl.run import Engine, Executable, RunContext
+from beespace.decl.run import BpfThrow, Engine, Executable, RunContext
+from beespace.decl.runstate import RunState
 
 __all__ = [
     "COMMON",
     "Allow",
+    "BpfThrow",
     "BtfField",
     "BtfRecord",
     "CFunction",
@@ -51,6 +53,7 @@ __all__ = [
     "Program",
     "Registry",
     "RunContext",
+    "RunState",
     "SectionDef",
     "Sink",
     "SubprogInfo",

@@ -179,6 +179,8 @@ class ProgType:
     load_attach_types: frozenset[int] | None = None  # expected_attach_type that PROG_LOAD accepts; None: not looked at
     default_attach_type: int = 0  # what expected_attach_type 0 stands for
     pkt_access_any_helper: bool = False  # packet pointers may go to helpers without pkt_access
+    # what LD_ABS and LD_IND become; the sequence may use R0-R5 and leaves by EXIT with R0 = 0 when the load fails
+    gen_ld_abs: Callable[[Insn], tuple[Insn, ...]] | None = None  # None: not modelled at run time
 
     def ctx_access(
         self,
@@ -348,6 +350,7 @@ class XlatedProgram:
     :ivar imm64: insn_idx -> u64 really loaded (map descriptor address, value address, text address of a subprogram).
     :ivar calls: insn_idx of a helper or kfunc call -> FuncProto or KfuncProto.
     :ivar maps: map descriptor address -> MapLayout, for inlining.
+    :ivar text: guest address of instruction 0; a function pointer is ``text + 8 * insn_idx``.
     :ivar origin: insn_idx here -> insn_idx in Program.insns (for debug locations), -1 for inserted insns.
     """
 
@@ -362,5 +365,6 @@ class XlatedProgram:
     aux: tuple[InsnAux, ...] = ()
     origin: tuple[int, ...] = ()
     line_info: tuple[LineInfo, ...] = ()
+    text: int = 0
     tag: bytes = b""  # 8 bytes, sha of the insns as bpf_prog_calc_tag()
     content_key: bytes = b""  # cache key of compiled code

@@ -1,0 +1,17 @@
+# What compiled modules see of runstate.py.
+
+cdef struct RunWords:
+    unsigned int aborted
+    unsigned int cpu
+    unsigned long long sp
+    unsigned long long stack
+    unsigned long long tail_calls
+    unsigned long long insn_count
+    unsigned long long last_insn_idx
+    unsigned long long insn_limit
+    unsigned long long owner
+
+cdef class RunState:
+    cdef RunWords words
+    cdef public unsigned long long stack_bytes
+    cdef public object pending

@@ -1,0 +1,157 @@
+"""Our verdicts beside those that a kernel gave: whole objects, one program at a time, as veristat loads them."""
+
+from __future__ import annotations
+
+import csv
+import resource
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import beespace
+from beespace.errors import BpfError, InternalError, SyscallError, Unsupported, VerifierError, errno_name
+from beespace.uapi import bpf as uapi
+
+__all__ = ["Disagreement", "Judged", "Table", "judge_object", "read_verdicts"]
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One program's verdict.
+
+    :ivar verdict: "success", "failure", "unsupported", or "error" (the object could not be brought to the verifier).
+    """
+
+    file: str
+    prog: str
+    verdict: str
+    message: str = ""
+    insns_processed: int = -1
+    states: int = -1
+    log: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One row of a table of recorded verdicts."""
+
+    file: str
+    prog: str
+    verdict: str
+    insns_processed: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A program on which we and the record differ; ``unsound`` when we accept what the kernel refuses."""
+
+    judged: Judged
+    recorded: Recorded
+
+    @property
+    def unsound(self) -> bool:
+        """We accept, the kernel does not."""
+        return self.judged.verdict == "success" and self.recorded.verdict == "failure"
+
+
+@dataclass(slots=True)
+class Table:
+    """Agreement over many programs."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    disagreements: list[Disagreement] = field(default_factory=list)
+
+    def add(self, judged: Judged, recorded: Recorded) -> None:
+        """Count one program."""
+        self.counts["programs"] += 1
+        if judged.verdict == recorded.verdict:
+            self.counts["agree"] += 1
+            return
+        self.counts[f"{judged.verdict}, kernel {recorded.verdict}"] += 1
+        self.disagreements.append(Disagreement(judged, recorded))
+
+
+def read_verdicts(path: Path) -> dict[tuple[str, str], Recorded]:
+    """Rows of a table of verdicts with a verdict, keyed by (object's base name, program)."""
+    with path.open(newline="") as file:
+        return {
+            (Path(row["file"]).name, row["prog"]): Recorded(
+                Path(row["file"]).name,
+                row["prog"],
+                row["verdict"],
+                int(row["insns_processed"] or 0),
+                row.get("message", ""),
+            )
+            for row in csv.DictReader(file)
+            if row["verdict"] in ("success", "failure")
+        }
+
+
+# What veristat does before it loads a single program: maps of usable sizes, nothing pinned.
+def _fix_maps(obj: Any) -> None:
+    for bpf_map in obj.maps:
+        if bpf_map.pin_path:
+            bpf_map.pin_path = None
+        match bpf_map.map_type:
+            case uapi.BPF_MAP_TYPE_RINGBUF | uapi.BPF_MAP_TYPE_USER_RINGBUF if bpf_map.max_entries == 0:
+                bpf_map.max_entries = resource.getpagesize()
+            case uapi.BPF_MAP_TYPE_PERF_EVENT_ARRAY:
+                bpf_map.key_size = bpf_map.key_size or 4
+                bpf_map.value_size = bpf_map.value_size or 4
+            case uapi.BPF_MAP_TYPE_STACK_TRACE if bpf_map.value_size == 0:
+                bpf_map.value_size = 127 * 8
+            case _:
+                pass
+        if bpf_map.max_entries == 0 and bpf_map.map_type not in _NO_ENTRIES:
+            bpf_map.max_entries = 1
+
+
+_NO_ENTRIES = {
+    uapi.BPF_MAP_TYPE_SK_STORAGE,
+    uapi.BPF_MAP_TYPE_INODE_STORAGE,
+    uapi.BPF_MAP_TYPE_TASK_STORAGE,
+    uapi.BPF_MAP_TYPE_CGRP_STORAGE,
+    uapi.BPF_MAP_TYPE_STRUCT_OPS,
+}
+
+
+def judge_object(
+    path: Path,
+    make_kernel: Callable[[], Any] = lambda: beespace.Kernel(),
+    *,
+    progs: Iterable[str] | None = None,
+    log_level: int = 0,
+) -> list[Judged]:
+    """The verdict on each program of an object: for every one a fresh load with only that program and all maps."""
+    wanted = None if progs is None else set(progs)
+    try:
+        with make_kernel() as kernel:
+            names = [prog.name for prog in kernel.open(path).progs]
+    except BpfError as err:
+        return [Judged(path.name, "", "error", str(err).splitlines()[0])]
+    return [_judge(path, name, make_kernel, log_level) for name in names if wanted is None or name in wanted]
+
+
+def _judge(path: Path, name: str, make_kernel: Callable[[], Any], log_level: int) -> Judged:
+    with make_kernel() as kernel:
+        try:
+            obj = kernel.open(path)
+            _fix_maps(obj)
+            for prog in obj.progs:
+                prog.autoload = prog.name == name
+            chosen = next(prog for prog in obj.progs if prog.name == name)
+            chosen.log_level = log_level or 4
+            obj.load()
+        except VerifierError as err:
+            return Judged(path.name, name, "failure", err.message, log=err.log)
+        except Unsupported as err:
+            return Judged(path.name, name, "unsupported", err.feature)
+        except SyscallError as err:
+            return Judged(path.name, name, "error", f"{err.what}: {errno_name(err.errno or 0)}")
+        except (BpfError, InternalError) as err:
+            return Judged(path.name, name, "error", str(err).splitlines()[0])
+        stats = chosen.verifier_stats
+        return Judged(path.name, name, "success", "", stats.insns_processed, stats.total_states)

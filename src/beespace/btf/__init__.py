@@ -3,8 +3,22 @@
 :see: Documentation/bpf/btf.rst
 """
 
-from beespace.btf.btf import BTF_MAGIC, BTF_VERSION, Btf, FieldRef
+from beespace.btf.btf import BTF_MAGIC, BTF_VERSION, Btf
+from beespace.btf.build import BtfBuilder
 from beespace.btf.cdecl import declare, type_name
+from beespace.btf.ext import (
+    BtfExt,
+    CoreRelo,
+    ExtFuncInfo,
+    ExtLineInfo,
+    decode_func_info,
+    decode_line_info,
+    encode_func_info,
+    encode_line_info,
+)
+from beespace.btf.fields import MAP_FIELDS, OBJECT_FIELDS, check_and_fixup_fields, parse_fields, parse_struct_metas
+from beespace.btf.record import BtfField, BtfRecord
+from beespace.btf.resolve import FieldRef
 from beespace.btf.types import (
     INT_BOOL,
     INT_CHAR,
@@ -44,15 +58,24 @@ __all__ = [
     "INT_CHAR",
     "INT_SIGNED",
     "KIND_NAMES",
+    "MAP_FIELDS",
+    "OBJECT_FIELDS",
     "Array",
     "Btf",
+    "BtfBuilder",
+    "BtfExt",
+    "BtfField",
+    "BtfRecord",
     "BtfType",
     "Const",
+    "CoreRelo",
     "Datasec",
     "DeclTag",
     "Enum",
     "Enum64",
     "Enumerator",
+    "ExtFuncInfo",
+    "ExtLineInfo",
     "FieldRef",
     "Float",
     "Func",
@@ -71,6 +94,13 @@ __all__ = [
     "Var",
     "Void",
     "Volatile",
+    "check_and_fixup_fields",
     "declare",
+    "decode_func_info",
+    "decode_line_info",
+    "encode_func_info",
+    "encode_line_info",
+    "parse_fields",
+    "parse_struct_metas",
     "type_name",
 ]

@@ -19,21 +19,19 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 from beespace.btf import types as t
+from beespace.btf.resolve import FieldRef, align_of, composite_of, field_of, find_member, size_of
 from beespace.errors import BtfError
 from beespace.uapi import bpf as uapi
 
-__all__ = ["BTF_MAGIC", "BTF_VERSION", "MAX_RESOLVE_DEPTH", "VMLINUX", "Btf", "FieldRef", "Header"]
+__all__ = ["BTF_MAGIC", "BTF_VERSION", "VMLINUX", "Btf", "Header"]
 
 BTF_MAGIC = 0xEB9F
 BTF_VERSION = 1
-MAX_RESOLVE_DEPTH = 32  # kernel/bpf/btf.c and libbpf: nesting they follow
 VMLINUX = "/sys/kernel/btf/vmlinux"
-PTR_SIZE = 8
 
 _HEADER = "HBBIIIII"
 _HEADER_SIZE = 24
@@ -71,27 +69,6 @@ class Header(NamedTuple):
     type_len: int
     str_off: int
     str_len: int
-
-
-class FieldRef(NamedTuple):
-    """Where a field is: ``byte_off`` of the byte its first bit is in, ``bit_off`` of that bit in it.
-
-    ``bit_size`` is 0 unless the field is a bitfield.
-    """
-
-    byte_off: int
-    bit_off: int
-    bit_size: int
-    type_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Step:
-    # where a dotted path stands: the type there and its position
-    type_id: int
-    bit_off: int
-    bit_size: int
-    path: str
 
 
 class _Steps(dict[int, int]):
@@ -153,7 +130,7 @@ class Btf:
         self.base = base
         self.name = name
         self.start_id = base.nr_types if base is not None else 1
-        self._start_str = base._start_str + len(base._strings) if base is not None else 0
+        self._start_str = base.str_len if base is not None else 0
         types_at = header.hdr_len + header.type_off
         strings_at = header.hdr_len + header.str_off
         self._strings = raw[strings_at : strings_at + header.str_len]
@@ -211,16 +188,17 @@ class Btf:
                 append(pos)
                 pos += step[words[pos + 1]]
         except BtfError as err:
-            raise self._error(f"[{self.start_id + len(offs) - 1}] {err.message}", types_at + 4 * pos) from None
+            raise self.error(f"[{self.start_id + len(offs) - 1}] {err.message}", types_at + 4 * pos) from None
         except IndexError:
             pos = end + 1
         if pos != end:
-            raise self._error(
+            raise self.error(
                 f"[{self.start_id + len(offs) - 1}] type exceeds the type section", types_at + 4 * offs[-1]
             )
         return offs
 
-    def _error(self, message: str, offset: int | None = None) -> BtfError:
+    def error(self, message: str, offset: int | None = None) -> BtfError:
+        """An error in these types, to be raised; *offset* in bytes of ``raw``."""
         return BtfError(message, path=self.name or None, section=".BTF", offset=offset)
 
     # -- strings -------------------------------------------------------------------------------------------------
@@ -233,12 +211,26 @@ class Btf:
         at = off - self._start_str
         end = self._strings.find(b"\0", at)
         if end < 0:
-            raise self._error(f"string offset {off} is outside of the string section")
+            raise self.error(f"string offset {off} is outside of the string section")
         return self._strings[at:end]
 
     def str_at(self, off: int) -> str:
         """The string at *off*; bytes that are not UTF-8 become surrogates."""
         return self.str_bytes(off).decode("utf-8", "surrogateescape")
+
+    @property
+    def str_len(self) -> int:
+        """Bytes of all strings, the base's included: where split BTF on this one continues."""
+        return self._start_str + len(self._strings)
+
+    def find_str(self, text: str) -> int:
+        """An offset at which *text* stands in the string sections, -1 when nowhere."""
+        needle = text.encode("utf-8", "surrogateescape") + b"\0"
+        for strings, start in self._string_sections():
+            at = strings.find(needle)
+            if at >= 0:
+                return start + at
+        return -1
 
     # -- types ---------------------------------------------------------------------------------------------------
 
@@ -259,7 +251,7 @@ class Btf:
     def _word_off(self, type_id: int) -> int:
         index = type_id - self.start_id
         if not 0 <= index < len(self._offs):
-            raise self._error(f"no type with id [{type_id}] (there are {self.nr_types})")
+            raise self.error(f"no type with id [{type_id}] (there are {self.nr_types})")
         return self._offs[index]
 
     def type_offset(self, type_id: int) -> int:
@@ -423,7 +415,7 @@ class Btf:
             if self.kind(at) not in kinds:
                 return at
             at = self._ref(at)
-        raise self._error(f"[{type_id}] loop of modifiers")
+        raise self.error(f"[{type_id}] loop of modifiers")
 
     def _ref(self, type_id: int) -> int:
         # size_or_type, undecoded
@@ -437,36 +429,7 @@ class Btf:
         :raises BtfError: it has none (void, forward declaration, function), or a loop.
         :see: tools/lib/bpf/btf.c:btf__resolve_size
         """
-        count, at = 1, type_id
-        for _ in range(self.nr_types):
-            match self.type(at):
-                case t.Ptr():
-                    return count * PTR_SIZE
-                case (
-                    t.Int(size=size)
-                    | t.Struct(size=size)
-                    | t.Union(size=size)
-                    | t.Enum(size=size)
-                    | t.Enum64(size=size)
-                    | t.Datasec(size=size)
-                    | t.Float(size=size)
-                ):
-                    return count * size
-                case t.Array(type=elem, nelems=nelems):
-                    count, at = count * nelems, elem
-                case (
-                    t.Typedef(type=ref)
-                    | t.Volatile(type=ref)
-                    | t.Const(type=ref)
-                    | t.Restrict(type=ref)
-                    | t.TypeTag(type=ref)
-                    | t.Var(type=ref)
-                    | t.DeclTag(type=ref)
-                ):
-                    at = ref
-                case other:
-                    raise self._error(f"[{at}] {t.KIND_NAMES[other.kind]} {other.name or '(anon)'} has no size")
-        raise self._error(f"[{type_id}] loop of types")
+        return size_of(self, type_id)
 
     def align(self, type_id: int) -> int:
         """Alignment in bytes; 1 for a packed struct, which is one whose layout shows it.
@@ -474,40 +437,7 @@ class Btf:
         :raises BtfError: it has none, or structs that contain themselves.
         :see: tools/lib/bpf/btf.c:btf__align_of
         """
-        return self._align_of(type_id, 0)
-
-    def _align_of(self, type_id: int, depth: int) -> int:
-        known = self._align.get(type_id)
-        if known is not None:
-            return known
-        if depth > MAX_RESOLVE_DEPTH:
-            raise self._error(f"[{type_id}] Exceeded max resolving depth:{MAX_RESOLVE_DEPTH}")
-        at = self.skip_mods_and_typedefs(type_id)
-        match self.type(at):
-            case t.Ptr():
-                align = PTR_SIZE
-            case t.Int(size=size) | t.Enum(size=size) | t.Enum64(size=size) | t.Float(size=size):
-                align = min(PTR_SIZE, size)
-            case t.Array(type=elem):
-                align = self._align_of(elem, depth + 1)
-            case t.Var(type=ref) | t.DeclTag(type=ref):
-                align = self._align_of(ref, depth + 1)
-            case t.Struct() | t.Union() as composite:
-                align = self._align_of_composite(composite, depth)
-            case other:
-                raise self._error(f"[{at}] {t.KIND_NAMES[other.kind]} {other.name or '(anon)'} has no alignment")
-        self._align[type_id] = align
-        return align
-
-    def _align_of_composite(self, composite: t.Composite, depth: int) -> int:
-        # Packed ones are recognised by a member, or a size, that its own alignment would not allow.
-        largest = 1
-        for member in composite.members:
-            align = self._align_of(member.type, depth + 1)
-            largest = max(largest, align)
-            if not member.bitfield_size and align and member.bit_offset % (8 * align):
-                return 1
-        return largest if composite.size % largest == 0 else 1
+        return align_of(self, type_id, self._align)
 
     def members(self, type_id: int) -> tuple[t.Member, ...]:
         """Members of a struct or union, behind modifiers and typedefs.
@@ -521,13 +451,10 @@ class Btf:
 
         :raises BtfError: it is neither.
         """
-        at = self.skip_mods_and_typedefs(type_id)
-        found = self.type(at)
-        if not isinstance(found, t.Struct | t.Union):
-            raise self._error(f"[{at}] {self.type_name(type_id)} is not a struct or union")
+        found = composite_of(self, type_id)
+        if found is None:
+            raise self.error(f"[{type_id}] {self.type_name(type_id)} is not a struct or union")
         return found
-
-    # -- fields --------------------------------------------------------------------------------------------------
 
     def field(self, type_or_name: int | str, path: str) -> FieldRef:
         """Find a member by dotted path, through anonymous members and array elements.
@@ -539,61 +466,20 @@ class Btf:
         :param path: ``a.b[3].c``; pointers are not followed.
         :raises BtfError: names the type and the member that is missing.
         """
-        if isinstance(type_or_name, str):
-            kinds = (uapi.BTF_KIND_STRUCT, uapi.BTF_KIND_UNION, uapi.BTF_KIND_TYPEDEF)
-            type_id = self.find(type_or_name, *kinds)
-            if not type_id:
-                raise self._error(f"no struct, union or typedef named {type_or_name!r}")
-        else:
-            type_id = type_or_name
-        step = _Step(type_id, 0, 0, self.type_name(type_id))
-        for part in path.split("."):
-            step = self._step(step, part)
-        return FieldRef(step.bit_off // 8, step.bit_off % 8, step.bit_size, step.type_id)
-
-    def _step(self, step: _Step, part: str) -> _Step:
-        match = re.fullmatch(r"(\w+)((?:\[\d+\])*)", part)
-        if match is None:
-            raise self._error(f"{step.path}: {part!r} is not a member name")
-        if self.kind(self.skip_mods_and_typedefs(step.type_id)) not in _COMPOSITE:
-            raise self._error(f"{step.path} is {self.type_name(step.type_id)}, it has no member {match.group(1)!r}")
-        found = self.find_member(step.type_id, match.group(1))
-        if found is None:
-            raise self._error(f"{step.path} has no member {match.group(1)!r}")
-        bit_off, member = found
-        type_id, path = member.type, f"{step.path}.{match.group(1)}"
-        bit_off += step.bit_off
-        for index in map(int, re.findall(r"\d+", match.group(2))):
-            array_type = self.type(self.skip_mods_and_typedefs(type_id))
-            if not isinstance(array_type, t.Array):
-                raise self._error(f"{path} is not an array")
-            if index >= array_type.nelems and array_type.nelems:
-                raise self._error(f"{path}[{index}]: the array has {array_type.nelems} elements")
-            type_id, path = array_type.type, f"{path}[{index}]"
-            bit_off += 8 * index * self.size(type_id)
-        return _Step(type_id, bit_off, member.bitfield_size, path)
+        if isinstance(type_or_name, int):
+            return field_of(self, type_or_name, path)
+        kinds = (uapi.BTF_KIND_STRUCT, uapi.BTF_KIND_UNION, uapi.BTF_KIND_TYPEDEF)
+        type_id = self.find(type_or_name, *kinds)
+        if not type_id:
+            raise self.error(f"no struct, union or typedef named {type_or_name!r}")
+        return field_of(self, type_id, path)
 
     def find_member(self, type_id: int, name: str) -> tuple[int, t.Member] | None:
         """A member by name, looked for in anonymous members too: (bit offset from the start, member), or ``None``.
 
         :raises BtfError: the type is no struct or union.
         """
-        return self._find_member(type_id, name, 0)
-
-    def _find_member(self, type_id: int, name: str, depth: int) -> tuple[int, t.Member] | None:
-        if depth > MAX_RESOLVE_DEPTH:
-            raise self._error(f"[{type_id}] Exceeded max resolving depth:{MAX_RESOLVE_DEPTH}")
-        anonymous = []
-        for member in self.members(type_id):
-            if member.name == name:
-                return member.bit_offset, member
-            if not member.name and self.kind(self.skip_mods_and_typedefs(member.type)) in _COMPOSITE:
-                anonymous.append(member)
-        for outer in anonymous:
-            found = self._find_member(outer.type, name, depth + 1)
-            if found is not None:
-                return outer.bit_offset + found[0], found[1]
-        return None
+        return find_member(self, type_id, name)
 
     # -- annotations and spelling --------------------------------------------------------------------------------
 
@@ -617,7 +503,6 @@ class Btf:
 
 
 _VOID = t.Void()
-_COMPOSITE = (uapi.BTF_KIND_STRUCT, uapi.BTF_KIND_UNION)
 
 
 def _parse_header(raw: bytes, name: str) -> tuple[Header, bool]:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from beespace.btf import types as t
-from beespace.btf.btf import Btf
-from beespace.errors import BtfError
+from beespace.btf.resolve import Types
 
 __all__ = ["declare", "type_name"]
 
 _MAX_DEPTH = 128  # declarators nest deeper than structs (a pointer to an array of pointers to functions ...)
 
 
-def _spell_composite(btf: Btf, type_id: int) -> str:
+def _spell_composite(btf: Types, type_id: int) -> str:
     # A named one by its tag, an anonymous one by what distinguishes it at all: that it is anonymous.
     btf_type = btf.type(type_id)
     match btf_type:
@@ -26,12 +25,12 @@ def _spell_composite(btf: Btf, type_id: int) -> str:
     return f"{word} {btf_type.name or '(anon)'}"
 
 
-def type_name(btf: Btf, type_id: int) -> str:
+def type_name(btf: Types, type_id: int) -> str:
     """The type as C spells it, without a name: ``const char *``, ``int[4]``, ``void (*)(int)``."""
     return declare(btf, type_id, "")
 
 
-def declare(btf: Btf, type_id: int, name: str, composite: Callable[[Btf, int], str] = _spell_composite) -> str:
+def declare(btf: Types, type_id: int, name: str, composite: Callable[[Types, int], str] = _spell_composite) -> str:
     """The declaration of *name* with a type: ``const char *name[4]``.
 
     :param composite: spells structs, unions, enums and forward declarations, given their id.
@@ -40,9 +39,9 @@ def declare(btf: Btf, type_id: int, name: str, composite: Callable[[Btf, int], s
     return _declare(btf, type_id, name, composite, 0)
 
 
-def _declare(btf: Btf, type_id: int, inner: str, composite: Callable[[Btf, int], str], depth: int) -> str:
+def _declare(btf: Types, type_id: int, inner: str, composite: Callable[[Types, int], str], depth: int) -> str:
     if depth > _MAX_DEPTH:
-        raise BtfError(f"[{type_id}] declarator nested more than {_MAX_DEPTH} deep", path=btf.name or None)
+        raise btf.error(f"[{type_id}] declarator nested more than {_MAX_DEPTH} deep")
     match btf.type(type_id):
         case t.Void():
             return _join("void", inner)
@@ -79,12 +78,22 @@ def _declare(btf: Btf, type_id: int, inner: str, composite: Callable[[Btf, int],
 
 
 def _qualify(
-    btf: Btf, word: str, ref: int, inner: str, composite: Callable[[Btf, int], str], depth: int
+    btf: Types, word: str, ref: int, inner: str, composite: Callable[[Types, int], str], depth: int
 ) -> str:  # fmt: skip
     # `const` of a pointer stands right of the star, of anything else it leads.
-    if isinstance(btf.type(btf.skip_mods(ref)), t.Ptr):
+    if _is_pointer(btf, ref):
         return _declare(btf, ref, _join(word, inner), composite, depth + 1)
     return f"{word} {_declare(btf, ref, inner, composite, depth + 1)}"
+
+
+def _is_pointer(btf: Types, type_id: int) -> bool:
+    for _ in range(_MAX_DEPTH):
+        match btf.type(type_id):
+            case t.Const(type=ref) | t.Volatile(type=ref) | t.Restrict(type=ref) | t.TypeTag(type=ref):
+                type_id = ref
+            case other:
+                return isinstance(other, t.Ptr)
+    return False
 
 
 def _join(left: str, right: str) -> str:

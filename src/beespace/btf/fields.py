@@ -12,8 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from beespace.btf import types as t
-from beespace.btf.btf import MAX_RESOLVE_DEPTH, Btf
+from beespace.btf.btf import Btf
 from beespace.btf.record import BtfField, BtfRecord
+from beespace.btf.resolve import MAX_RESOLVE_DEPTH
 from beespace.errors import BtfError
 from beespace.uapi import bpf as uapi
 

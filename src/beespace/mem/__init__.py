@@ -1,0 +1,7 @@
+"""Native memory: regions, ownership, bounds."""
+
+from beespace.mem import raw
+from beespace.mem.mapping import Mapping
+from beespace.mem.space import GUARD_BYTES, PAGE_BYTES, SLOT_BYTES, AddressSpace, Region
+
+__all__ = ["GUARD_BYTES", "PAGE_BYTES", "SLOT_BYTES", "AddressSpace", "Mapping", "Region", "raw"]

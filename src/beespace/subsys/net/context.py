@@ -14,14 +14,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from beespace.decl.run import RunContext
+from beespace.errors import InternalError
+from beespace.mem import raw
 
 if TYPE_CHECKING:
     from beespace.mem import AddressSpace, Region
 
 __all__ = ["SKB", "XDP", "PacketContext", "PacketLayout", "packet_of"]
+
+_LOAD: dict[int, Callable[[int], int]] = {4: raw.load32, 8: raw.load64}
+_STORE: dict[int, Callable[[int, int], None]] = {4: raw.store32, 8: raw.store64}
 
 
 class PacketLayout:
@@ -59,13 +65,14 @@ SKB = PacketLayout(
 class PacketContext:
     """A context in guest memory and the packet buffer it points at.
 
-    The bounds of the buffer's region follow ``data_meta`` and ``data_end``, so that the interpreter notices an access
-    that the verifier should have refused.
+    The bounds of the buffer's region follow the packet, so that the interpreter notices an access that the verifier
+    should have refused: whoever moves a pointer calls expose() afterwards. The methods here are the kernel's side: they
+    do not check bounds of their own.
     """
 
     __slots__ = ("address", "layout", "mem", "region")
 
-    def __init__(self, mem: AddressSpace, layout: PacketLayout, address: int, region: Region | None = None) -> None:
+    def __init__(self, mem: AddressSpace, layout: PacketLayout, address: int, region: Region) -> None:
         self.mem = mem
         self.layout = layout
         self.address = address
@@ -74,20 +81,20 @@ class PacketContext:
     def get(self, field: str) -> int:
         """A field of the extension, as unsigned word."""
         off, size = self.layout.offsets[field]
-        return int.from_bytes(self.mem.read(self.address + off, size), "little")
+        return _LOAD[size](self.address + off)
 
     def set(self, field: str, value: int) -> None:
         """Store a field of the extension."""
         off, size = self.layout.offsets[field]
-        self.mem.write(self.address + off, (value & (1 << 8 * size) - 1).to_bytes(size, "little"))
+        _STORE[size](self.address + off, value)
 
     def get_u32(self, off: int) -> int:
         """A 32-bit field of the user-visible struct, by its offset there."""
-        return int.from_bytes(self.mem.read(self.address + off, 4), "little")
+        return raw.load32(self.address + off)
 
     def set_u32(self, off: int, value: int) -> None:
         """Store a 32-bit field of the user-visible struct."""
-        self.mem.write(self.address + off, (value & 0xFFFF_FFFF).to_bytes(4, "little"))
+        raw.store32(self.address + off, value & 0xFFFF_FFFF)
 
     @property
     def data(self) -> int:
@@ -114,25 +121,35 @@ class PacketContext:
             ("data_meta", data_meta),
         ):
             self.set(field, value)
+        self.expose()
+
+    def expose(self) -> None:
+        """Let the guest access what lies between data_meta and data_end, and nothing else."""
+        start = min(self.get("data_meta"), self.data)
+        self.mem.set_bounds(self.region, start, self.data_end - start)
 
     def packet(self) -> bytes:
         """The bytes from data to data_end."""
-        return self.mem.read(self.data, self.length)
+        return raw.read_bytes(self.data, self.length)
 
     def load(self, off: int, size: int) -> bytes | None:
         """*size* bytes at *off* from data, None when they are not inside the packet."""
         if off + size > self.length:
             return None
-        return self.mem.read(self.data + off, size)
+        return raw.read_bytes(self.data + off, size)
 
     def store(self, off: int, data: bytes) -> bool:
         """Overwrite packet bytes at *off*; False when they are not inside the packet."""
         if off + len(data) > self.length:
             return False
-        self.mem.write(self.data + off, data)
+        raw.write_bytes(self.data + off, data)
         return True
 
 
 def packet_of(run: RunContext, ctx: int, layout: PacketLayout) -> PacketContext:
     """The packet that the context at address *ctx* describes."""
-    return PacketContext(run.mem, layout, ctx)
+    head = raw.load64(ctx + layout.offsets["head"][0])
+    region = run.mem.owner(head)
+    if region is None:
+        raise InternalError(f"the buffer of a {layout.name} is not guest memory")
+    return PacketContext(run.mem, layout, ctx, region)

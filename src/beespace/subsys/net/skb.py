@@ -10,6 +10,7 @@ from errno import EINVAL, ENODEV
 from beespace.decl.testrun import TestRunEnv, TestRunRequest, TestRunResult
 from beespace.decl.words import be16
 from beespace.errors import SyscallError, Unsupported
+from beespace.mem import raw
 from beespace.subsys.net.context import SKB, PacketContext
 from beespace.subsys.net.testrun import ETH_HLEN, LOOPBACK_IFINDEX, read_ctx
 from beespace.uapi import bpf as uapi
@@ -79,7 +80,7 @@ def bpf_prog_test_run_skb(env: TestRunEnv, request: TestRunRequest) -> TestRunRe
     r0, duration = env.execute(packet.address, request.repeat)
     if not is_l2:  # user space always gets an Ethernet header back
         packet.set("data", packet.data - ETH_HLEN)
-        packet.mem.write(packet.data, bytes(ETH_HLEN))
+        raw.fill(packet.data, 0, ETH_HLEN)
     out = None if ctx is None else _ctx_out(packet, ctx)
     return TestRunResult(r0 & 0xFFFF_FFFF, packet.packet(), out, duration)
 
@@ -93,7 +94,7 @@ def _build(env: TestRunEnv, data: bytes, ctx: bytes | None, is_l2: bool) -> Pack
     address = env.borrow("__sk_buff", SKB.size).base
     packet = PacketContext(env.mem, SKB, address, buffer)
     mac = buffer.base + _DATA_AT
-    env.mem.write(mac, data)
+    raw.write_bytes(mac, data)
     start = mac if is_l2 else mac + ETH_HLEN
     packet.place(buffer.base, buffer.base + _BUFFER - _TAILROOM_OF_KERNEL, start, mac + len(data), start)
     packet.set("mac_header", _DATA_AT)
@@ -111,8 +112,9 @@ def _build(env: TestRunEnv, data: bytes, ctx: bytes | None, is_l2: bool) -> Pack
 
 
 def set_len(packet: PacketContext) -> None:
-    """Keep ``len`` equal to what the packet has (bpf_compute_data_pointers())."""
+    """Keep ``len`` and what the guest may access equal to what the packet has (bpf_compute_data_pointers())."""
     packet.set_u32(FIELD["len"], packet.length)
+    packet.expose()
 
 
 def _eth_type(data: bytes) -> int:
@@ -149,7 +151,7 @@ def _build_sock(env: TestRunEnv, data: bytes, proto: int) -> int:
             words[28 + 4 * i] = int.from_bytes(ip[8 + 4 * i : 12 + 4 * i], "little")
             words[56 + 4 * i] = int.from_bytes(ip[24 + 4 * i : 28 + 4 * i], "little")
     for off, word in words.items():
-        env.mem.write(sock + off, word.to_bytes(4, "little"))
+        raw.store32(sock + off, word)
     return sock
 
 
@@ -173,7 +175,7 @@ def _take_ctx(packet: PacketContext, ctx: bytes) -> None:
     packet.set_u32(FIELD["gso_size"], _word(ctx, "gso_size") & 0xFFFF)
     packet.set_u32(FIELD["wire_len"], wire_len or packet.length)
     for name in ("tstamp", "hwtstamp"):
-        packet.mem.write(packet.address + FIELD[name], ctx[FIELD[name] : FIELD[name] + 8])
+        raw.write_bytes(packet.address + FIELD[name], ctx[FIELD[name] : FIELD[name] + 8])
 
 
 def _word(ctx: bytes, name: str) -> int:
@@ -182,7 +184,7 @@ def _word(ctx: bytes, name: str) -> int:
 
 def _ctx_out(packet: PacketContext, ctx: bytes) -> bytes:
     out = bytearray(ctx)
-    seen = packet.mem.read(packet.address, SKB.uapi_size)
+    seen = raw.read_bytes(packet.address, SKB.uapi_size)
     fields = (
         "mark",
         "priority",

@@ -10,6 +10,7 @@ from errno import EACCES, EALREADY, EFAULT, EINVAL, ENOMEM
 from beespace.decl import RunContext, implements
 from beespace.decl.words import be16, s32
 from beespace.errors import ENOTSUPP
+from beespace.mem import raw
 from beespace.subsys.net.context import SKB, PacketContext, packet_of
 from beespace.subsys.net.csum import csum_fold, csum_partial, csum_replace
 from beespace.subsys.net.skb import ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FIELD, NO_HEADER, set_len
@@ -46,7 +47,7 @@ def bpf_skb_load_bytes_relative(run: RunContext, skb: int, offset: int, to: int,
     if header is not None and offset <= 0xFFFF:
         start = packet.get("head") + packet.get(header) + offset
         if start + size <= packet.data_end:
-            data = run.mem.read(start, size)
+            data = raw.read_bytes(start, size)
     run.mem.write(to, bytes(size) if data is None else data)
     return -EFAULT if data is None else 0
 
@@ -69,8 +70,8 @@ def bpf_skb_pull_data(run: RunContext, skb: int, size: int) -> int:
 
 
 def _read_sum16(packet: PacketContext, offset: int) -> int | None:
-    raw = packet.load(offset, 2)
-    return None if raw is None else int.from_bytes(raw, "little")
+    data = packet.load(offset, 2)
+    return None if data is None else int.from_bytes(data, "little")
 
 
 def _replaced(check: int, old: int, new: int, size: int) -> int | None:
@@ -159,7 +160,7 @@ def bpf_skb_change_tail(run: RunContext, skb: int, new_len: int, flags: int) -> 
     if grown > 0:
         if packet.data_end + grown > packet.get("end"):
             return -ENOMEM
-        run.mem.write(packet.data_end, bytes(grown))
+        raw.fill(packet.data_end, 0, grown)
     packet.set("data_end", packet.data + new_len)
     set_len(packet)
     return 0
@@ -184,7 +185,7 @@ def bpf_skb_change_head(run: RunContext, skb: int, head_room: int, flags: int) -
     if packet.data - head_room < packet.get("head"):
         return -ENOMEM
     packet.set("data", packet.data - head_room)
-    run.mem.write(packet.data, bytes(head_room))
+    raw.fill(packet.data, 0, head_room)
     packet.set("mac_header", packet.data - packet.get("head"))
     _sync(packet)
     return 0
@@ -200,9 +201,9 @@ def _push(packet: PacketContext, off: int, size: int) -> int:
     # bpf_skb_net_hdr_push(): opens *size* zero bytes at *off*, what stands before it moves to the front
     if packet.data - size < packet.get("head"):
         return -ENOMEM
-    front = packet.mem.read(packet.data, off)
+    front = raw.read_bytes(packet.data, off)
     packet.set("data", packet.data - size)
-    packet.mem.write(packet.data, front + bytes(size))
+    raw.write_bytes(packet.data, front + bytes(size))
     _move_headers(packet, -size)
     return 0
 
@@ -210,9 +211,9 @@ def _push(packet: PacketContext, off: int, size: int) -> int:
 def _pop(packet: PacketContext, off: int, size: int) -> int:
     if off + size > packet.length:
         return -ENOMEM
-    front = packet.mem.read(packet.data, off)
+    front = raw.read_bytes(packet.data, off)
     packet.set("data", packet.data + size)
-    packet.mem.write(packet.data, front)
+    raw.write_bytes(packet.data, front)
     _move_headers(packet, size)
     return 0
 
@@ -357,10 +358,10 @@ def _insert_tag(packet: PacketContext) -> int:
     tci, proto = packet.get_u32(FIELD["vlan_tci"]), packet.get_u32(FIELD["vlan_proto"])
     if packet.data - 4 < packet.get("head"):
         return -ENOMEM
-    addresses = packet.mem.read(packet.data, 12)
+    addresses = raw.read_bytes(packet.data, 12)
     packet.set("data", packet.data - 4)
     tag = proto.to_bytes(2, "little") + tci.to_bytes(2, "big")
-    packet.mem.write(packet.data, addresses + tag)
+    raw.write_bytes(packet.data, addresses + tag)
     packet.set("mac_header", packet.get("mac_header") - 4)
     packet.set_u32(FIELD["protocol"], proto)
     return 0
@@ -392,14 +393,14 @@ def bpf_skb_vlan_pop(run: RunContext, skb: int) -> int:
 
 
 def _remove_tag(packet: PacketContext) -> tuple[int, int]:
-    raw = packet.load(0, 18)
-    if raw is None:
+    header = packet.load(0, 18)
+    if header is None:
         return -EFAULT, 0
-    tci = int.from_bytes(raw[14:16], "big")
+    tci = int.from_bytes(header[14:16], "big")
     packet.set("data", packet.data + 4)
-    packet.mem.write(packet.data, raw[:12])
+    raw.write_bytes(packet.data, header[:12])
     packet.set("mac_header", packet.get("mac_header") + 4)
-    packet.set_u32(FIELD["protocol"], int.from_bytes(raw[16:18], "little"))
+    packet.set_u32(FIELD["protocol"], int.from_bytes(header[16:18], "little"))
     return 0, tci
 
 
@@ -408,7 +409,7 @@ def bpf_get_hash_recalc(run: RunContext, skb: int) -> int:
     packet = _skb(run, skb)
     if packet.get_u32(FIELD["hash"]) == 0:
         start = packet.get("head") + packet.get("network_header")
-        tuple_bytes = run.mem.read(start, min(40, packet.data_end - start)) if start < packet.data_end else b""
+        tuple_bytes = raw.read_bytes(start, min(40, packet.data_end - start)) if start < packet.data_end else b""
         # The kernel's value depends on a boot-time secret: programs may only rely on its being stable and not 0.
         packet.set_u32(FIELD["hash"], csum_partial(tuple_bytes, len(tuple_bytes)) * 0x9E3779B1 & 0xFFFF_FFFF or 1)
     return packet.get_u32(FIELD["hash"])

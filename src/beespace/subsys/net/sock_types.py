@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from beespace.decl import Allow, ProgType, SectionDef
-from beespace.helpers.protos.groups import BASE, CGROUP_COMMON, SK_BASE, Protos, rows
+from beespace.helpers.protos.groups import BASE, CGROUP_COMMON, SK_BASE, Protos
 from beespace.subsys.net import sock_fields
 from beespace.uapi.bpf import (
     BPF_CGROUP_INET4_BIND,
@@ -82,7 +82,6 @@ _SOCK_ADDR_SECTIONS = (
 )
 _SOCK_ADDR_ATTACH = tuple(section.attach_type for section in _SOCK_ADDR_SECTIONS)
 _CONNECT = frozenset({BPF_CGROUP_INET4_CONNECT, BPF_CGROUP_INET6_CONNECT})
-_NO_SOCKOPT = {BPF_CGROUP_UNIX_GETPEERNAME, BPF_CGROUP_UNIX_GETSOCKNAME}
 _ANSWERED = {  # the kernel has the answer already, the program may only change it
     BPF_CGROUP_UDP4_RECVMSG, BPF_CGROUP_UDP6_RECVMSG, BPF_CGROUP_UNIX_RECVMSG,
     BPF_CGROUP_INET4_GETPEERNAME, BPF_CGROUP_INET6_GETPEERNAME, BPF_CGROUP_UNIX_GETPEERNAME,
@@ -100,12 +99,7 @@ _SOCK_ADDR: Protos = (
     *CGROUP_COMMON, Allow("bpf_bind", attach_types=_CONNECT), "bpf_get_socket_cookie_sock_addr",
     "bpf_get_netns_cookie_sock_addr", "bpf_event_output_data", "bpf_sock_addr_sk_lookup_tcp",
     "bpf_sock_addr_sk_lookup_udp", "bpf_sk_release", "bpf_sock_addr_skc_lookup_tcp", "bpf_sk_storage_get",
-    "bpf_sk_storage_delete",
-    *rows(
-        "bpf_sock_addr_setsockopt", "bpf_sock_addr_getsockopt",
-        attach_types=frozenset(_SOCK_ADDR_ATTACH) - _NO_SOCKOPT,
-    ),
-    *SK_BASE,
+    "bpf_sk_storage_delete", "bpf_sock_addr_setsockopt", "bpf_sock_addr_getsockopt", *SK_BASE,
 )
 
 # net/core/filter.c:sock_ops_func_proto

@@ -11,6 +11,7 @@ from beespace.decl import RunContext, implements
 from beespace.decl.testrun import TestRunEnv, TestRunRequest, TestRunResult
 from beespace.decl.words import s32
 from beespace.errors import SyscallError, Unsupported
+from beespace.mem import raw
 from beespace.subsys.net.context import XDP, PacketContext, packet_of
 from beespace.subsys.net.testrun import ETH_HLEN, LOOPBACK_IFINDEX, read_ctx
 from beespace.uapi import bpf as uapi
@@ -57,7 +58,7 @@ def bpf_prog_test_run_xdp(env: TestRunEnv, request: TestRunRequest) -> TestRunRe
         base = packet.get("data_meta")
         out[_DATA : _DATA + 4] = (packet.data - base).to_bytes(4, "little")
         out[_DATA_END : _DATA_END + 4] = (packet.data_end - base).to_bytes(4, "little")
-    frame = env.mem.read(packet.get("data_meta"), packet.data_end - packet.get("data_meta"))
+    frame = raw.read_bytes(packet.get("data_meta"), packet.data_end - packet.get("data_meta"))
     return TestRunResult(r0 & 0xFFFF_FFFF, frame, bytes(out) if out is not None else None, duration)
 
 
@@ -83,7 +84,7 @@ def _build(env: TestRunEnv, data: bytes, meta: int, ctx: bytes | None) -> Packet
     address = env.borrow("xdp_md", XDP.size).base
     packet = PacketContext(env.mem, XDP, address, frame)
     start = frame.base + _HEADROOM - meta
-    env.mem.write(start, data)
+    raw.write_bytes(start, data)
     end = frame.base + _FRAME_BYTES - _TAILROOM
     packet.place(frame.base, end, start + meta, start + len(data), start)
     packet.set_u32(_INGRESS_IFINDEX, LOOPBACK_IFINDEX)
@@ -104,9 +105,10 @@ def bpf_xdp_adjust_head(run: RunContext, xdp: int, offset: int) -> int:
     moved = data + offset
     if moved < packet.get("head") + _FRAME_HEADER + (data - meta) or moved > packet.data_end - ETH_HLEN:
         return -EINVAL
-    run.mem.write(meta + offset, run.mem.read(meta, data - meta))
+    raw.write_bytes(meta + offset, raw.read_bytes(meta, data - meta))
     packet.set("data_meta", meta + offset)
     packet.set("data", moved)
+    packet.expose()
     return 0
 
 
@@ -118,8 +120,9 @@ def bpf_xdp_adjust_tail(run: RunContext, xdp: int, offset: int) -> int:
     if old + offset > packet.get("end") or old + offset < packet.data + ETH_HLEN:
         return -EINVAL
     if offset > 0:  # the tailroom may hold bytes of an earlier, longer frame
-        run.mem.write(old, bytes(offset))
+        raw.fill(old, 0, offset)
     packet.set("data_end", old + offset)
+    packet.expose()
     return 0
 
 
@@ -132,6 +135,7 @@ def bpf_xdp_adjust_meta(run: RunContext, xdp: int, offset: int) -> int:
     if _metalen_invalid(packet.data - meta):
         return -EACCES
     packet.set("data_meta", meta)
+    packet.expose()
     return 0
 
 
@@ -151,7 +155,7 @@ def bpf_xdp_load_bytes(run: RunContext, xdp: int, offset: int, buf: int, size: i
     packet = packet_of(run, xdp, XDP)
     err = _check_span(packet, offset, size)
     if err == 0:
-        run.mem.write(buf, run.mem.read(packet.data + offset, size))
+        run.mem.write(buf, raw.read_bytes(packet.data + offset, size))
     return err
 
 
@@ -160,7 +164,7 @@ def bpf_xdp_store_bytes(run: RunContext, xdp: int, offset: int, buf: int, size: 
     packet = packet_of(run, xdp, XDP)
     err = _check_span(packet, offset, size)
     if err == 0:
-        run.mem.write(packet.data + offset, run.mem.read(buf, size))
+        raw.write_bytes(packet.data + offset, run.mem.read(buf, size))
     return err
 
 

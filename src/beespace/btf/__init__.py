@@ -6,6 +6,7 @@
 from beespace.btf.btf import BTF_MAGIC, BTF_VERSION, Btf
 from beespace.btf.build import BtfBuilder
 from beespace.btf.cdecl import declare, type_name
+from beespace.btf.codec import Adapter, Codec, EnumValue, StructValue, decode, encode
 from beespace.btf.ext import (
     BtfExt,
     CoreRelo,
@@ -60,6 +61,7 @@ __all__ = [
     "KIND_NAMES",
     "MAP_FIELDS",
     "OBJECT_FIELDS",
+    "Adapter",
     "Array",
     "Btf",
     "BtfBuilder",
@@ -67,12 +69,14 @@ __all__ = [
     "BtfField",
     "BtfRecord",
     "BtfType",
+    "Codec",
     "Const",
     "CoreRelo",
     "Datasec",
     "DeclTag",
     "Enum",
     "Enum64",
+    "EnumValue",
     "Enumerator",
     "ExtFuncInfo",
     "ExtLineInfo",
@@ -88,6 +92,7 @@ __all__ = [
     "Restrict",
     "SecVar",
     "Struct",
+    "StructValue",
     "TypeTag",
     "Typedef",
     "Union",
@@ -96,8 +101,10 @@ __all__ = [
     "Volatile",
     "check_and_fixup_fields",
     "declare",
+    "decode",
     "decode_func_info",
     "decode_line_info",
+    "encode",
     "encode_func_info",
     "encode_line_info",
     "parse_fields",

@@ -20,7 +20,7 @@ import sys
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 from beespace.btf import types as t
 from beespace.btf.resolve import FieldRef, align_of, composite_of, field_of, find_member, size_of
@@ -200,6 +200,11 @@ class Btf:
     def error(self, message: str, offset: int | None = None) -> BtfError:
         """An error in these types, to be raised; *offset* in bytes of ``raw``."""
         return BtfError(message, path=self.name or None, section=".BTF", offset=offset)
+
+    @property
+    def byteorder(self) -> Literal["little", "big"]:
+        """Of the data these types describe: that of the header."""
+        return "little" if (sys.byteorder == "little") != self.swapped else "big"
 
     # -- strings -------------------------------------------------------------------------------------------------
 

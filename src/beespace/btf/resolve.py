@@ -156,23 +156,23 @@ def composite_of(types: Types, type_id: int) -> t.Composite | None:
     return found if isinstance(found, t.Struct | t.Union) else None
 
 
-def find_member(types: Types, type_id: int, name: str, depth: int = 0) -> tuple[int, t.Member] | None:
+def find_member(types: Types, type_id: int, name: str) -> tuple[int, t.Member] | None:
     """A member by name, in anonymous members too: (bit offset from the start of *type_id*, member), or ``None``."""
-    if depth > MAX_RESOLVE_DEPTH:
-        raise types.error(f"[{type_id}] Exceeded max resolving depth:{MAX_RESOLVE_DEPTH}")
-    composite = composite_of(types, type_id)
-    if composite is None:
+    if composite_of(types, type_id) is None:
         raise types.error(f"[{type_id}] {types.type_name(type_id)} is not a struct or union")
-    anonymous = []
-    for member in composite.members:
-        if member.name == name:
-            return member.bit_offset, member
-        if not member.name and composite_of(types, member.type) is not None:
-            anonymous.append(member)
-    for outer in anonymous:
-        found = find_member(types, outer.type, name, depth + 1)
-        if found is not None:
-            return outer.bit_offset + found[0], found[1]
+    seen: set[int] = set()
+    todo = [(type_id, 0)]
+    while todo:
+        at, bit_off = todo.pop()
+        composite = composite_of(types, at)
+        if composite is None or at in seen:
+            continue
+        seen.add(at)
+        for member in composite.members:
+            if member.name == name:
+                return bit_off + member.bit_offset, member
+        inner = [(m.type, bit_off + m.bit_offset) for m in composite.members if not m.name]
+        todo.extend(reversed(inner))
     return None
 
 

@@ -91,7 +91,7 @@ class Int:
     @property
     def is_char(self) -> bool:
         """A byte of text: encoded as such, or named so (clang gives ``char`` only the signedness)."""
-        return bool(self.encoding & INT_CHAR) or (self.size == 1 and self.name in ("char", "signed char"))
+        return bool(self.encoding & INT_CHAR) or (self.size == 1 and self.name == "char")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from beespace.decl.cproto import CFunction, CType, parse_prototype
 from beespace.decl.events import CallEvent, Event, Sink
 from beespace.decl.func import FuncProto, declare, helper, implements
-from beespace.decl.kfunc import COMMON, KfuncProto, KfuncSet, kfunc
+from beespace.decl.kfunc import COMMON, KfuncProto, KfuncSet, declare_kfunc, kfunc
 from beespace.decl.map import BtfField, BtfRecord, MapLayout, MapMeta, MapType
 from beespace.decl.prog import (
     Allow,
@@ -60,6 +60,7 @@ __all__ = [
     "VerifiedProgram",
     "XlatedProgram",
     "declare",
+    "declare_kfunc",
     "helper",
     "implements",
     "kfunc",

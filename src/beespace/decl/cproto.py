@@ -21,7 +21,9 @@ _BASE = {
     "short": (16, True), "int": (32, True), "long": (64, True), "long int": (64, True),
     "unsigned": (32, False), "unsigned int": (32, False), "unsigned long": (64, False),
     "unsigned char": (8, False), "unsigned short": (16, False), "long long": (64, True),
-    "unsigned long long": (64, False), "size_t": (64, False), "pid_t": (32, True), "gfp_t": (32, False),
+    "unsigned long long": (64, False), "short int": (16, True), "short unsigned int": (16, False),
+    "long unsigned int": (64, False), "long long int": (64, True), "long long unsigned int": (64, False),
+    "loff_t": (64, True), "size_t": (64, False), "pid_t": (32, True), "gfp_t": (32, False),
 }  # fmt: skip
 
 
@@ -61,20 +63,35 @@ def _parse_type(text: str, whole: str) -> CType:
     return CType(name, bits, signed)
 
 
+def _split(params: str) -> list[str]:
+    # At the commas that are not inside the parameter list of a function pointer.
+    parts, depth, start = [], 0, 0
+    for i, char in enumerate(params):
+        depth += (char == "(") - (char == ")")
+        if char == "," and not depth:
+            parts.append(params[start:i])
+            start = i + 1
+    return [part.strip() for part in (*parts, params[start:]) if part.strip()]
+
+
 @cache
 def parse_prototype(text: str) -> CFunction:
-    """Parse one C function declaration without function-pointer parameters.
+    """Parse one C function declaration. A parameter that is a function pointer has the type's spelling as its name.
 
     >>> parse_prototype("long bpf_map_delete_elem(struct bpf_map *map, const void *key)").params[1][0]
     'key'
     """
-    m = re.fullmatch(r"\s*(.+?)(\w+)\s*\((.*)\)\s*;?\s*", text, re.S)
+    m = re.fullmatch(r"\s*([^(]+?)(\w+)\s*\((.*)\)\s*;?\s*", text, re.S)
     if not m:
         raise InputError(f"not a C prototype: {text!r}")
     params, variadic = [], False
-    for part in filter(None, (p.strip() for p in m.group(3).split(","))):
+    for part in _split(m.group(3)):
+        callback = re.fullmatch(r"(.+?)\(\*\s*(\w+)\)\s*\((.*)\)", part, re.S)
         if part == "...":
             variadic = True
+        elif callback:
+            spelling = f"{callback.group(1).strip()} (*)({callback.group(3)})"
+            params.append((callback.group(2), CType(spelling, 64, False, 1)))
         elif part != "void":
             p = re.fullmatch(r"(.+?)(\w+)\s*", part, re.S)
             if not p:

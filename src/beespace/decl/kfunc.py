@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from beespace.decl.cproto import CFunction, parse_prototype
 
-__all__ = ["COMMON", "KfuncProto", "KfuncSet", "kfunc"]
+if TYPE_CHECKING:
+    from beespace.decl.prog import Program
+
+__all__ = ["COMMON", "KfuncProto", "KfuncSet", "declare_kfunc", "kfunc"]
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 _MARK = "__beespace_kfunc__"
@@ -46,6 +49,7 @@ class KfuncSet:
     :ivar hooks: program types, or COMMON.
     :ivar rows: kfunc name -> KF_* flags (u32, include/linux/btf.h).
     :ivar filter: refuses a (program type, attach type, kfunc name) the set would admit; True means refused.
+    :ivar prog_filter: the same for what only the program tells (struct_ops type and member): (Program, kfunc name).
     """
 
     name: str
@@ -54,6 +58,17 @@ class KfuncSet:
     filter: Callable[[int, int, str], bool] | None = None
     since: str = ""
     until: str = ""
+    prog_filter: Callable[[Program, str], bool] | None = None
+
+
+def declare_kfunc(prototype: str, since: str = "", *, until: str = "", ref: str = "") -> KfuncProto:
+    """A row of a table of kfuncs: the contract without the function (see implements()).
+
+    >>> declare_kfunc("void bpf_rcu_read_lock(void)").name
+    'bpf_rcu_read_lock'
+    """
+    name = prototype.split("(", 1)[0].split()[-1].lstrip("*")
+    return KfuncProto(name, prototype, since, until, ref)
 
 
 def kfunc(

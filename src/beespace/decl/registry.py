@@ -58,6 +58,8 @@ class Registry:
         default_factory=dict, repr=False, compare=False
     )
 
+    _kfunc_rows: dict[str, list[KfuncSet]] = field(default_factory=dict, repr=False, compare=False)  # COMMON first
+
     @classmethod
     def build(cls, modules: Iterable[object], features: Features, btf_vmlinux: Btf | None = None) -> Registry:
         """Collect the marks and records of *modules* that exist in ``features.version``.
@@ -150,13 +152,25 @@ class Registry:
             found = self._protos[prog_type] = {func_id: tuple(row) for func_id, row in rows.items()}
         return found
 
-    def kfunc_flags(self, prog_type: int, name: str, attach_type: int = 0) -> int | None:
-        """KF_* flags of kfunc *name* for *prog_type*, None when it may not be called (btf_kfunc_id_set_contains())."""
-        for kset in self.kfunc_sets:
-            if name in kset.rows and (COMMON in kset.hooks or prog_type in kset.hooks):
-                if kset.filter is not None and kset.filter(prog_type, attach_type, name):
-                    continue
-                return kset.rows[name]
+    def kfunc_flags(
+        self, prog_type: int, name: str, attach_type: int = 0, prog: Program | None = None
+    ) -> int | None:  # fmt: skip
+        """KF_* flags of kfunc *name* for *prog_type*, None when it may not be called (btf_kfunc_id_set_contains()).
+
+        :param prog: decides what depends on the struct_ops type and member; without it that is not looked at.
+        """
+        if not self._kfunc_rows:
+            for kset in sorted(self.kfunc_sets, key=lambda kset: COMMON not in kset.hooks):
+                for row in kset.rows:
+                    self._kfunc_rows.setdefault(row, []).append(kset)
+        for kset in self._kfunc_rows.get(name, ()) if name in self.kfuncs else ():
+            if COMMON not in kset.hooks and prog_type not in kset.hooks:
+                continue
+            if kset.filter is not None and kset.filter(prog_type, attach_type, name):
+                continue
+            if kset.prog_filter is not None and prog is not None and kset.prog_filter(prog, name):
+                continue
+            return kset.rows[name]
         return None
 
     def section_defs(self) -> tuple[SectionDef, ...]:

@@ -1,6 +1,8 @@
 """Networking: program types on packets and sockets, their contexts, helpers and kfuncs."""
 
 MODULES = (
+    "kfunc_protos",
+    "kfuncs",
     "prog_types",
     "protos_lwt",
     "protos_sk_msg",

@@ -1,13 +1,13 @@
 """Kfuncs as declared, compared with the running kernel: BTF, registered sets, and verdicts of calls."""
 
-import livekernel
 import pytest
-from livekernel import insn
 
+import livekernel
 from beespace.btf import Btf
 from beespace.kernel.slices import linux_registry
 from beespace.uapi import bpf as uapi
 from beespace.uapi.flags import BPF_F_SLEEPABLE
+from livekernel import insn
 
 pytestmark = [
     pytest.mark.oracle,

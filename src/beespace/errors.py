@@ -8,6 +8,7 @@
         BtfError             type information
         CoreRelocError       a CO-RE relocation that no candidate satisfies
         PcapError            a capture
+        AsmError             assembly text
       VerifierError          the program is rejected
       SyscallError           bpf(2) failed; also an OSError, with the errno the kernel gives
       GuestFault             an *unverified* program misbehaved
@@ -22,6 +23,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
+    "AsmError",
     "BpfError",
     "BtfError",
     "CoreRelocError",
@@ -114,6 +116,17 @@ class CoreRelocError(InputError):
 
 class PcapError(InputError):
     """A capture file is malformed or truncated."""
+
+
+class AsmError(InputError):
+    """Assembly text that means nothing; ``line`` counts from 1."""
+
+    def __init__(self, message: str, *, line: int, path: str | None = None) -> None:
+        super().__init__(message, path=path)
+        self.line = line
+
+    def __str__(self) -> str:
+        return f"{self.path or 'line '}{':' if self.path else ''}{self.line}: {self.message}"
 
 
 @dataclass(frozen=True, slots=True)

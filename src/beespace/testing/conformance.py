@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import re
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ class Judged:
     insns_processed: int = -1
     states: int = -1
     log: str = ""
+    summary: str = ""  # the error as text of a few lines, "" when the message says it all
+    peak_states: int = -1
+    max_states_per_insn: int = -1
+    mark_read: int = -1
+    duration_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +152,37 @@ def _judge(path: Path, name: str, make_kernel: Callable[[], Any], log_level: int
             chosen.log_level = log_level or 4
             obj.load()
         except VerifierError as err:
-            return Judged(path.name, name, "failure", err.message, log=err.log)
+            return replace(_judged(path, name, "failure", err.log), message=err.message, summary=str(err))
         except Unsupported as err:
             return Judged(path.name, name, "unsupported", err.feature)
         except SyscallError as err:
             return Judged(path.name, name, "error", f"{err.what}: {errno_name(err.errno or 0)}")
         except (BpfError, InternalError) as err:
             return Judged(path.name, name, "error", str(err).splitlines()[0])
-        stats = chosen.verifier_stats
-        return Judged(path.name, name, "success", "", stats.insns_processed, stats.total_states)
+        return _judged(path, name, "success", chosen.log)
+
+
+_STATS = re.compile(
+    r"processed (\d+) insns \(limit \d+\) max_states_per_insn (\d+) "
+    r"total_states (\d+) peak_states (\d+) mark_read (\d+)"
+)
+_TIME = re.compile(r"verification time (\d+) usec")
+
+
+def _judged(path: Path, name: str, verdict: str, log: str) -> Judged:
+    # the statistics of a verification stand in its log, on either kernel
+    stats = _STATS.search(log)
+    time = _TIME.search(log)
+    insns, per_insn, total, peak, mark_read = map(int, stats.groups()) if stats else (-1, -1, -1, -1, -1)
+    return Judged(
+        path.name,
+        name,
+        verdict,
+        insns_processed=insns,
+        states=total,
+        log=log,
+        peak_states=peak,
+        max_states_per_insn=per_insn,
+        mark_read=mark_read,
+        duration_us=int(time.group(1)) if time else 0,
+    )

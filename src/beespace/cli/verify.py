@@ -1,0 +1,98 @@
+"""`beespace verify`: the verdict on each program of objects."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from beespace.cli.kernels import Backend, open_kernel
+from beespace.cli.main import EXIT_NO, EXIT_UNSUPPORTED, reports_errors
+
+if TYPE_CHECKING:
+    from beespace.testing.conformance import Judged
+
+__all__ = ["register"]
+
+_CSV_COLUMNS = (
+    "file_name,prog_name,verdict,duration,total_insns,total_states,peak_states,max_states_per_insn,mark_read_max_len"
+)
+
+
+@reports_errors
+def verify(
+    objects: Annotated[list[Path], typer.Argument(help=".bpf.o files (or .bpf.c where clang is installed)")],
+    prog: Annotated[list[str] | None, typer.Option(help="only these programs")] = None,
+    log: Annotated[bool, typer.Option("--log", help="print the verifier's log")] = False,
+    log_level: Annotated[int, typer.Option(help="1 what led to the error, 2 every instruction, 4 statistics")] = 1,
+    backend: Annotated[Backend, typer.Option(help="whose verifier")] = Backend.sim,
+    as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="veristat's columns")] = False,
+) -> None:
+    """Say of every program whether the kernel would accept it, and why not.
+
+    Programs are loaded one at a time with all maps of their object, as veristat does. 0: all accepted; 1: one is
+    rejected; 3: one needs something that is not modelled.
+    """
+    from beespace.testing.conformance import judge_object
+
+    level = log_level | 4 if log or log_level != 1 else 4 | 1
+    judged: list[Judged] = []
+    many = len(objects) > 1
+    for path in _with_progress(objects) if many else objects:
+        judged += judge_object(path, lambda: open_kernel(backend), progs=prog, log_level=level)
+    if as_json:
+        print(json.dumps([_record(one) for one in judged], indent=1))
+    elif as_csv:
+        _print_csv(judged)
+    else:
+        for one in judged:
+            _print_one(one, log)
+    verdicts = {one.verdict for one in judged}
+    if verdicts & {"failure", "error"}:
+        raise typer.Exit(EXIT_NO)
+    if "unsupported" in verdicts:
+        raise typer.Exit(EXIT_UNSUPPORTED)
+
+
+def _with_progress(objects: list[Path]) -> list[Path]:
+    from rich.console import Console
+    from rich.progress import track
+
+    return list(track(objects, description="verifying", console=Console(stderr=True), transient=True))
+
+
+def _record(one: Judged) -> dict[str, object]:
+    return {
+        "file": one.file,
+        "prog": one.prog,
+        "verdict": one.verdict,
+        "message": one.message,
+        "insns_processed": one.insns_processed,
+        "total_states": one.states,
+    }
+
+
+def _print_csv(judged: list[Judged]) -> None:
+    print(_CSV_COLUMNS)
+    for one in judged:
+        numbers = (one.duration_us, max(one.insns_processed, 0), max(one.states, 0), max(one.peak_states, 0))
+        rest = (max(one.max_states_per_insn, 0), max(one.mark_read, 0))
+        print(",".join(map(str, (one.file, one.prog, one.verdict, *numbers, *rest))))
+
+
+def _print_one(one: Judged, log: bool) -> None:
+    if log and one.log:
+        print(one.log, end="" if one.log.endswith("\n") else "\n")
+    where = f"{one.file} {one.prog}".rstrip()
+    if one.verdict == "success":
+        print(f"{where}: accepted ({one.insns_processed} insns processed, {one.states} states)")
+    else:
+        print(f"{where}: {one.verdict}: {one.summary or one.message}")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(verify)

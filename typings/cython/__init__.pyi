@@ -1,6 +1,6 @@
 # The part of Cython's pure Python mode that beespace uses, as the uncompiled program sees it.
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -20,7 +20,7 @@ longlong = int
 ulonglong = int
 size_t = int
 Py_ssize_t = int
-void = None
+void: TypeAlias = None
 
 p_void: Any
 p_char: Any

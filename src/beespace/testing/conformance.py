@@ -15,7 +15,7 @@ import beespace
 from beespace.errors import BpfError, InternalError, SyscallError, Unsupported, VerifierError, errno_name
 from beespace.uapi import bpf as uapi
 
-__all__ = ["Disagreement", "Judged", "Table", "judge_object", "read_verdicts"]
+__all__ = ["Disagreement", "Judged", "Table", "judge_object", "log_stats", "message_of", "read_verdicts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,28 @@ def read_verdicts(path: Path) -> dict[tuple[str, str], Recorded]:
         }
 
 
+_STATS = re.compile(
+    r"processed (\d+) insns \(limit \d+\) max_states_per_insn (\d+) "
+    r"total_states (\d+) peak_states (\d+) mark_read (\d+)"
+)
+_TIME = re.compile(r"verification time (\d+) usec")
+
+
+def log_stats(log: str) -> tuple[int, int]:
+    """(insns processed, total states) from the last line of a verifier's log; -1 where it has none."""
+    found = _STATS.search(log)
+    return (int(found.group(1)), int(found.group(3))) if found else (-1, -1)
+
+
+def message_of(log: str) -> str:
+    """The line that says why: the last one before the statistics."""
+    lines = [line for line in log.splitlines() if line and not line.startswith(_AFTER_MESSAGE)]
+    return lines[-1] if lines else ""
+
+
+_AFTER_MESSAGE = ("processed ", "verification time ", "stack depth ")
+
+
 # What veristat does before it loads a single program: maps of usable sizes, nothing pinned.
 def _fix_maps(obj: Any) -> None:
     for bpf_map in obj.maps:
@@ -160,13 +182,6 @@ def _judge(path: Path, name: str, make_kernel: Callable[[], Any], log_level: int
         except (BpfError, InternalError) as err:
             return Judged(path.name, name, "error", str(err).splitlines()[0])
         return _judged(path, name, "success", chosen.log)
-
-
-_STATS = re.compile(
-    r"processed (\d+) insns \(limit \d+\) max_states_per_insn (\d+) "
-    r"total_states (\d+) peak_states (\d+) mark_read (\d+)"
-)
-_TIME = re.compile(r"verification time (\d+) usec")
 
 
 def _judged(path: Path, name: str, verdict: str, log: str) -> Judged:

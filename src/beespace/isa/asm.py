@@ -485,9 +485,9 @@ _PATTERNS: tuple[tuple[str, _Handler], ...] = (
     ),
     (rf"(?P<word>goto|gotol|may_goto)\s+(?P<target>{_TARGET})", _goto),
     (r"exit", _exit),
-    (r"call\s+(?P<target>(?:pc)?[+-](?:0x[0-9a-fA-F]+|\d+))(?:#\S*)?", _call_relative),
+    (r"call\s+(?P<target>pc[+-](?:0x[0-9a-fA-F]+|\d+))(?:#\S*)?", _call_relative),
     (rf"call\s+(?P<name>[\w.$-]+)#(?P<imm>{_INT})", _call_logged),
-    (rf"call\s+(?:(?P<kind>sub|kfunc):)?(?P<name>{_NAME})", _call),
+    (rf"call\s+(?:(?P<kind>sub|kfunc):)?(?P<name>{_NAME}|{_INT})", _call),
     (r"callx\s+(?P<dst>r\d{1,2})", _callx),
     (rf"{_DST}(?P<value>{_INT})\s*ll", _number_ll),
     (

@@ -106,8 +106,6 @@ def check_fields(insn: Insn) -> str | None:
     for field, value in row.fixed:
         if insn[field] != value:
             return _reserved(insn)
-    if row.name == "MAY_GOTO" and insn.off == 0:
-        return _reserved(insn)
     return None
 
 
@@ -144,7 +142,7 @@ def _reserved(insn: Insn) -> str:
             what = {bpf.BPF_NEG: "BPF_NEG", bpf.BPF_END: "BPF_END", bpf.BPF_MOV: "BPF_MOV"}.get(op, "BPF_ALU")
         case bpf.BPF_JMP | bpf.BPF_JMP32:
             if op == bpf.BPF_JCOND:
-                return f"invalid may_goto off {insn.off} imm {insn.imm}"
+                return f"invalid may_goto imm {insn.imm}"
             what = {bpf.BPF_CALL: "BPF_CALL", bpf.BPF_JA: "BPF_JA", bpf.BPF_EXIT: "BPF_EXIT"}.get(op, "BPF_JMP/JMP32")
         case bpf.BPF_LD:
             what = "BPF_LD_IMM64" if is_ld_imm64(insn) else "BPF_LD_[ABS|IND]"

@@ -130,11 +130,9 @@ class CoreRelocator:
         if insns[insn_idx][0] == _LDIMM64 and insn_idx + 1 >= len(insns):
             raise self._error(relo_idx, f"insn #{insn_idx} (LDIMM64) is truncated")
         try:
-            patched = patch_insn(insns, insn_idx, result, relo_idx)
+            patched = patch_insn(insns, insn_idx, result, lambda line: self._debug(relo_idx, line))
         except CoreRelocError as err:
-            raise self._error(relo_idx, err.message.removeprefix(f"relo #{relo_idx}: ")) from None
-        if patched[0][4] == BAD_RELO_IMM and patched[0][0] == _CALL:
-            self._debug(relo_idx, f"substituting insn #{insn_idx} w/ invalid insn")
+            raise self._error(relo_idx, err.message) from None
         return patched, result
 
     def resolve(self, relo: Relo, relo_idx: int = 0, insn_idx: int = -1) -> CoreResult:
@@ -143,6 +141,8 @@ class CoreRelocator:
         :raises CoreRelocError: in libbpf's words.
         """
         local_type = self.local.type(relo.type_id)
+        if relo.kind != uapi.BPF_CORE_TYPE_ID_LOCAL and local_type.name:
+            self._find_candidates(relo.type_id)
         try:
             spec = parse_spec(self.local, relo.type_id, relo.access_str, relo.kind)
         except BtfError as err:
@@ -177,16 +177,13 @@ class CoreRelocator:
         return result
 
     def _match(self, spec: CoreSpec, btf: Btf, type_id: int, relo_idx: int, number: int) -> CoreSpec | None:
-        candidate = f"[{type_id}] {kind_str(btf.type(type_id))} {btf.name_of(type_id)}"
         try:
-            target = match_spec(spec, btf, type_id)
+            matches, target = match_spec(spec, btf, type_id)
         except (CoreRelocError, BtfError) as err:
+            candidate = CoreSpec(btf, type_id, spec.relo_kind)
             raise self._error(relo_idx, f"error matching candidate #{number} {candidate}: {err}") from err
-        if target is None:
-            self._debug(relo_idx, f"non-matching candidate #{number} {candidate}")
-        else:
-            self._debug(relo_idx, f"matching candidate #{number} {target}")
-        return target
+        self._debug(relo_idx, f"{'matching' if matches else 'non-matching'} candidate #{number} {target}")
+        return target if matches else None
 
     def _check_unambiguous(self, first: CoreResult, other: CoreResult, relo_idx: int) -> None:
         assert first.target is not None
@@ -374,76 +371,91 @@ def _is_signed(btf_type: t.BtfType) -> bool:
 # -- instructions ------------------------------------------------------------------------------------------------
 
 
-def patch_insn(insns: Sequence[_Insn], insn_idx: int, result: CoreResult, relo_idx: int = 0) -> list[_Insn]:
+def patch_insn(
+    insns: Sequence[_Insn], insn_idx: int, result: CoreResult, log: Callable[[str], None] = lambda line: None
+) -> list[_Insn]:  # fmt: skip
     """The slots that replace the instruction at *insn_idx*: one, or two for LD_IMM64.
 
     An instruction whose relocation failed becomes ``call 195896080``.
 
+    :param log: is told what was done, as libbpf prints it.
     :raises CoreRelocError: the instruction cannot take the value, in libbpf's words.
     :see: tools/lib/bpf/relo_core.c:bpf_core_patch_insn
     """
     code, dst, src, off, imm = insns[insn_idx]
     insn_class = code & _CLASS
-    orig, new = result.orig_val, result.new_val
-
-    def error(message: str) -> CoreRelocError:
-        return CoreRelocError(f"relo #{relo_idx}: {message}: {result.local}")
-
-    def unexpected(name: str, got: int) -> CoreRelocError:
-        return error(f"unexpected insn #{insn_idx} ({name}) value: got {got}, exp {orig} -> {new}")
-
     if insn_class in (_ALU, _ALU64) and not code & _SRC:
         if result.poison:
-            return [_poisoned()]
-        if result.validate and imm & _U64 != orig:
-            raise unexpected("ALU/ALU64", imm & 0xFFFFFFFF)
-        return [(code, dst, src, off, _s32(new))]
+            return _poison(insn_idx, 1, log)
+        _validate(result, insn_idx, "ALU/ALU64", imm, imm & 0xFFFFFFFF)
+        log(f"patched insn #{insn_idx} (ALU/ALU64) imm {imm & _U64} -> {result.new_val}")
+        return [(code, dst, src, off, _s32(result.new_val))]
     if insn_class in (_LDX, _ST, _STX):
-        return [_patch_memory(insns[insn_idx], insn_idx, result, error, unexpected)]
+        return [_patch_memory(insns[insn_idx], insn_idx, result, log)]
     if insn_class == _LD:
-        high = insns[insn_idx + 1] if insn_idx + 1 < len(insns) else None
-        if code != _LDIMM64 or src or off or high is None or high[:4] != (0, 0, 0, 0):
-            raise error(f"insn #{insn_idx} (LDIMM64) has unexpected form")
-        if result.poison:
-            return [_poisoned(), _poisoned()]
-        value = imm & 0xFFFFFFFF | (high[4] & 0xFFFFFFFF) << 32
-        if result.validate and value != orig:
-            raise unexpected("LDIMM64", value)
-        return [(code, dst, src, off, _s32(new)), (0, 0, 0, 0, _s32(new >> 32))]
-    raise error(
+        return _patch_ld(insns, insn_idx, result, log)
+    raise _patch_error(
+        result,
         f"trying to relocate unrecognized insn #{insn_idx}, code:0x{code:x}, src:0x{src:x}, dst:0x{dst:x}, "
-        f"off:0x{off & 0xFFFFFFFF:x}, imm:0x{imm & 0xFFFFFFFF:x}"
+        f"off:0x{off & 0xFFFFFFFF:x}, imm:0x{imm & 0xFFFFFFFF:x}",
     )
 
 
-def _patch_memory(
-    insn: _Insn,
-    insn_idx: int,
-    result: CoreResult,
-    error: Callable[[str], CoreRelocError],
-    unexpected: Callable[[str, int], CoreRelocError],
-) -> _Insn:
-    code, dst, src, off, imm = insn
+def _patch_error(result: CoreResult, message: str) -> CoreRelocError:
+    return CoreRelocError(f"{message}: {result.local}")
+
+
+def _validate(result: CoreResult, insn_idx: int, name: str, got: int, shown: int) -> None:
+    if result.validate and got & _U64 != result.orig_val:
+        values = f"got {shown}, exp {result.orig_val} -> {result.new_val}"
+        raise _patch_error(result, f"unexpected insn #{insn_idx} ({name}) value: {values}")
+
+
+def _patch_ld(
+    insns: Sequence[_Insn], insn_idx: int, result: CoreResult, log: Callable[[str], None]
+) -> list[_Insn]:  # fmt: skip
+    code, dst, src, off, imm = insns[insn_idx]
+    high = insns[insn_idx + 1] if insn_idx + 1 < len(insns) else None
+    if code != _LDIMM64 or src or off or high is None or any(high[:4]):
+        raise _patch_error(result, f"insn #{insn_idx} (LDIMM64) has unexpected form")
     if result.poison:
-        return _poisoned()
-    if result.validate and off & _U64 != result.orig_val:
-        raise unexpected("LDX/ST/STX", off & 0xFFFFFFFF)
+        return _poison(insn_idx, 2, log)
+    value = imm & 0xFFFFFFFF | (high[4] & 0xFFFFFFFF) << 32
+    _validate(result, insn_idx, "LDIMM64", value, value)
+    log(f"patched insn #{insn_idx} (LDIMM64) imm64 {value} -> {result.new_val}")
+    return [(code, dst, src, off, _s32(result.new_val)), (0, 0, 0, 0, _s32(result.new_val >> 32))]
+
+
+def _patch_memory(insn: _Insn, insn_idx: int, result: CoreResult, log: Callable[[str], None]) -> _Insn:
+    code, dst, src, off, imm = insn
+    where = f"insn #{insn_idx} (LDX/ST/STX)"
+    if result.poison:
+        return _poison(insn_idx, 1, log)[0]
+    _validate(result, insn_idx, "LDX/ST/STX", off, off & 0xFFFFFFFF)
     if result.new_val > _SHRT_MAX:
-        raise error(f"insn #{insn_idx} (LDX/ST/STX) value too big: {result.new_val}")
+        raise _patch_error(result, f"{where} value too big: {result.new_val}")
     if result.fail_memsz_adjust:
-        return _poisoned()
+        log(
+            f"{where} accesses field incorrectly. Make sure you are accessing pointers, unsigned integers, "
+            "or fields of matching type and size."
+        )
+        return _poison(insn_idx, 1, log)[0]
+    log(f"patched {where} off {off & _U64} -> {result.new_val}")
     if result.new_sz != result.orig_sz:
         size = next(size for size, bits in _MEM_SIZES.items() if bits == code & _SIZE)
         if size != result.orig_sz:
-            raise error(f"insn #{insn_idx} (LDX/ST/STX) unexpected mem size: got {size}, exp {result.orig_sz}")
+            raise _patch_error(result, f"{where} unexpected mem size: got {size}, exp {result.orig_sz}")
         if result.new_sz not in _MEM_SIZES:
-            raise error(f"insn #{insn_idx} (LDX/ST/STX) invalid new mem size: {result.new_sz}")
+            raise _patch_error(result, f"{where} invalid new mem size: {result.new_sz}")
+        log(f"patched {where} mem_sz {size} -> {result.new_sz}")
         code = code & ~_SIZE | _MEM_SIZES[result.new_sz]
     return code, dst, src, result.new_val, imm
 
 
-def _poisoned() -> _Insn:
-    return _CALL, 0, 0, 0, BAD_RELO_IMM
+def _poison(insn_idx: int, count: int, log: Callable[[str], None]) -> list[_Insn]:
+    for i in range(insn_idx, insn_idx + count):
+        log(f"substituting insn #{i} w/ invalid insn")
+    return [(_CALL, 0, 0, 0, BAD_RELO_IMM)] * count
 
 
 def _s32(value: int) -> int:

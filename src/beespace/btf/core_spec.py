@@ -81,8 +81,8 @@ class CoreSpec:
         text += root.name or "<anon>"
         if self.relo_kind in ENUMVAL_KINDS:
             enum = self.btf.type(self.btf.skip_mods_and_typedefs(self.root_type_id))
-            if self.raw and isinstance(enum, t.Enum | t.Enum64):
-                value = enum.values[self.raw[0]]
+            if isinstance(enum, t.Enum | t.Enum64) and enum.values:
+                value = enum.values[self.raw[0] if self.raw else 0]
                 text += f"::{value.name} = {value.value}"
         elif self.relo_kind in FIELD_KINDS:
             text += self.path + f" ({':'.join(map(str, self.raw))} @ offset {self.bit_offset // 8}"
@@ -164,29 +164,30 @@ def _parse_field(btf: Btf, type_id: int, at: int, raw: tuple[int, ...], kind: in
     return CoreSpec(btf, type_id, kind, tuple(accessors), raw, bit_offset)
 
 
-def match_spec(local: CoreSpec, target_btf: Btf, target_id: int) -> CoreSpec | None:
-    """The same field, type or enumerator in a candidate type, or ``None`` when it is not there.
+def match_spec(local: CoreSpec, target_btf: Btf, target_id: int) -> tuple[bool, CoreSpec]:
+    """Whether a candidate has the same field, type or enumerator, and where it is; if not, how far it was followed.
 
     :raises SpecError: the candidate cannot be followed (too deep, types without size).
     """
     if local.relo_kind in TYPE_KINDS:
         same = types_match if local.relo_kind == uapi.BPF_CORE_TYPE_MATCHES else types_are_compat
         matches = same(local.btf, local.root_type_id, target_btf, target_id)
-        return CoreSpec(target_btf, target_id, local.relo_kind) if matches else None
+        return matches, CoreSpec(target_btf, target_id, local.relo_kind)
     if local.relo_kind in ENUMVAL_KINDS:
         return _match_enumval(local, target_btf, target_id)
     return _FieldMatcher(local, target_btf, target_id).match()
 
 
-def _match_enumval(local: CoreSpec, target_btf: Btf, target_id: int) -> CoreSpec | None:
+def _match_enumval(local: CoreSpec, target_btf: Btf, target_id: int) -> tuple[bool, CoreSpec]:
     at = target_btf.skip_mods_and_typedefs(target_id)
     enum = target_btf.type(at)
     if isinstance(enum, t.Enum | t.Enum64):
         wanted = essential_name(local.accessors[0].name or "")
         for idx, value in enumerate(enum.values):
             if essential_name(value.name) == wanted:
-                return CoreSpec(target_btf, target_id, local.relo_kind, (Accessor(at, idx, value.name),), (idx,))
-    return None
+                accessors = (Accessor(at, idx, value.name),)
+                return True, CoreSpec(target_btf, target_id, local.relo_kind, accessors, (idx,))
+    return False, CoreSpec(target_btf, target_id, local.relo_kind)
 
 
 class _FieldMatcher:
@@ -200,14 +201,16 @@ class _FieldMatcher:
         self.raw: list[int] = []
         self.bit_offset = 0
 
-    def match(self) -> CoreSpec | None:
-        at: int | None = self.root
+    def match(self) -> tuple[bool, CoreSpec]:
+        at = self.root
+        matches = True
         for accessor in self.local.accessors:
-            assert at is not None
-            at = self.member(accessor, at) if accessor.name is not None else self.element(accessor, at)
-            if at is None:
-                return None
-        return CoreSpec(
+            found = self.member(accessor, at) if accessor.name is not None else self.element(accessor, at)
+            if found is None:
+                matches = False
+                break
+            at = found
+        return matches, CoreSpec(
             self.btf, self.root, self.local.relo_kind, tuple(self.accessors), tuple(self.raw), self.bit_offset
         )  # fmt: skip
 
@@ -241,11 +244,11 @@ class _FieldMatcher:
         target = composite_of(self.btf, owner)
         assert target is not None
         member = target.members[raw[-1]]
+        self.raw += raw
+        self.bit_offset += bit_offset
         if not fields_are_compat(self.local.btf, wanted.type, self.btf, member.type):
             return None
         self.accessors.append(Accessor(owner, raw[-1], member.name))
-        self.raw += raw
-        self.bit_offset += bit_offset
         return member.type
 
     def find(

@@ -23,6 +23,7 @@ from beespace.decl.prog import (
 from beespace.decl.registry import Features, Registry
 from beespace.decl.run import BpfThrow, Engine, Executable, RunContext
 from beespace.decl.runstate import RunState
+from beespace.decl.tables import BtfRules, IterTarget, StructAccess, StructOpsType
 
 __all__ = [
     "COMMON",
@@ -30,6 +31,7 @@ __all__ = [
     "BpfThrow",
     "BtfField",
     "BtfRecord",
+    "BtfRules",
     "CFunction",
     "CType",
     "CallEvent",
@@ -42,6 +44,7 @@ __all__ = [
     "FuncInfo",
     "FuncProto",
     "InsnAux",
+    "IterTarget",
     "KfuncProto",
     "KfuncSet",
     "LineInfo",
@@ -56,6 +59,8 @@ __all__ = [
     "RunState",
     "SectionDef",
     "Sink",
+    "StructAccess",
+    "StructOpsType",
     "SubprogInfo",
     "VerifiedProgram",
     "XlatedProgram",

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from beespace.decl.cproto import CFunction, parse_prototype
 from beespace.uapi import bpf as uapi
+
+if TYPE_CHECKING:
+    from beespace.decl.prog import Program
 
 __all__ = ["FuncProto", "declare", "helper", "implements", "marked_helpers", "marked_implementations"]
 
@@ -42,6 +45,7 @@ class FuncProto:
     changes_pkt_data: bool = False  # invalidates packet pointers (bpf_helper_changes_pkt_data)
     might_sleep: bool = False
     allow_fastcall: bool = False
+    allowed: Callable[[Program], bool] | None = None  # False: "helper call is not allowed in probe"
     only_map_types: frozenset[int] | None = None  # None: any; one switch of check_map_func_compatibility()
     since: str = ""  # first kernel version, "" for always
     until: str = ""  # first kernel version without it

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from beespace.decl.map import MapLayout, MapMeta
+from beespace.decl.tables import StructAccess
 from beespace.isa.insn import Insn
 
 if TYPE_CHECKING:
@@ -179,6 +180,7 @@ class ProgType:
     load_attach_types: frozenset[int] | None = None  # expected_attach_type that PROG_LOAD accepts; None: not looked at
     default_attach_type: int = 0  # what expected_attach_type 0 stands for
     pkt_access_any_helper: bool = False  # packet pointers may go to helpers without pkt_access
+    btf_struct_access: StructAccess | None = None  # what programs may write in kernel structs; None: nothing
     # what LD_ABS and LD_IND become; the sequence may use R0-R5 and leaves by EXIT with R0 = 0 when the load fails
     gen_ld_abs: Callable[[Insn], tuple[Insn, ...]] | None = None  # None: not modelled at run time
 
@@ -261,6 +263,11 @@ class Program:
     caps: Caps = Caps()
     kern_version: int = 0
     dev_bound: bool = False
+
+    @property
+    def attach_name(self) -> str:
+        """Name of the BTF type it attaches to: function, ``bpf_lsm_*`` hook, ``bpf_iter_*``, struct of struct_ops."""
+        return self.attach_btf.name_of(self.attach_btf_id) if self.attach_btf is not None else ""
 
 
 @dataclass(slots=True)

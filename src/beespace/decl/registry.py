@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import or_
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -11,7 +13,9 @@ from beespace.decl.func import FuncProto, marked_helpers, marked_implementations
 from beespace.decl.kfunc import COMMON, KfuncProto, KfuncSet, marked_kfuncs
 from beespace.decl.map import MapType
 from beespace.decl.prog import Allow, PointerFields, Program, ProgType, SectionDef
+from beespace.decl.tables import BtfRules, IterTarget, StructOpsType
 from beespace.errors import InternalError
+from beespace.uapi.bpf import BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER
 
 if TYPE_CHECKING:
     from beespace.btf import Btf
@@ -53,8 +57,11 @@ class Registry:
     map_types: Mapping[int, MapType]
     btf_vmlinux: Btf | None = None
     pointer_fields: Mapping[int, PointerFields] = field(default_factory=dict)  # by reg_type
+    rules: BtfRules = field(default_factory=BtfRules)
+    iter_targets: Mapping[str, IterTarget] = field(default_factory=dict)  # by target
+    struct_ops: Mapping[str, StructOpsType] = field(default_factory=dict)  # by struct
     # prog type -> func id -> rows in order: what func_proto() looks in, filled when a type is first asked for
-    _protos: dict[int, dict[int, tuple[tuple[FuncProto, Allow | None], ...]]] = field(
+    _protos: dict[int | str, dict[int, tuple[tuple[FuncProto, Allow | None], ...]]] = field(
         default_factory=dict, repr=False, compare=False
     )
 
@@ -73,6 +80,9 @@ class Registry:
         kfuncs: dict[str, KfuncProto] = {}
         sets: dict[str, KfuncSet] = {}
         pointers: dict[int, PointerFields] = {}
+        rules: list[BtfRules] = []
+        iters: dict[str, IterTarget] = {}
+        struct_ops: dict[str, StructOpsType] = {}
         known: set[str] = set()  # declared in any version
         modules = tuple(modules)
 
@@ -96,6 +106,12 @@ class Registry:
                         kfuncs[value.name] = value
                 case PointerFields():
                     pointers[value.reg_type] = value
+                case BtfRules():
+                    rules.append(value)
+                case IterTarget() if features.has(value.since, ""):
+                    iters[value.target] = value
+                case StructOpsType() if features.has(value.since, ""):
+                    struct_ops[value.name] = value
                 case tuple():
                     for item in value:
                         add(item)
@@ -126,31 +142,49 @@ class Registry:
             MappingProxyType(map_types),
             btf_vmlinux,
             MappingProxyType(pointers),
+            reduce(or_, rules, BtfRules()),
+            MappingProxyType(iters),
+            MappingProxyType(struct_ops),
         )
 
     def func_proto(self, prog_type: int, func_id: int, prog: Program | None = None) -> FuncProto | None:
         """The prototype a program of *prog_type* gets for *func_id*; None: not allowed there.
 
-        :param prog: decides conditional rows (attach type, capabilities, sleepable); without it the first row counts.
+        :param prog: decides conditional rows (attach type, capabilities, sleepable), struct_ops type and iterator
+            target; without it the first row counts.
         """
-        for proto, allow in self.func_protos(prog_type).get(func_id, ()):
+        key: int | str = prog_type
+        if prog is not None and prog_type == BPF_PROG_TYPE_STRUCT_OPS and prog.attach_name in self.struct_ops:
+            key = prog.attach_name
+        for proto, allow in self.func_protos(key).get(func_id, ()):
             if allow is None or prog is None or allow.holds(prog):
                 return proto
+        if prog is not None and prog_type == BPF_PROG_TYPE_TRACING and prog.expected_attach_type == BPF_TRACE_ITER:
+            return self._iter_func_proto(func_id, prog.attach_name)
         return None
 
-    def func_protos(self, prog_type: int) -> Mapping[int, tuple[tuple[FuncProto, Allow | None], ...]]:
-        """All a program type may call: func id -> (prototype, condition) in the order they are tried."""
+    def func_protos(self, prog_type: int | str) -> Mapping[int, tuple[tuple[FuncProto, Allow | None], ...]]:
+        """All a program type may call: func id -> (prototype, condition) in the order they are tried.
+
+        :param prog_type: BPF_PROG_TYPE_*, or the struct of a struct_ops type.
+        """
         found = self._protos.get(prog_type)
         if found is None:
             rows: dict[int, list[tuple[FuncProto, Allow | None]]] = {}
-            ptype = self.prog_types.get(prog_type)
-            for row in ptype.protos if ptype is not None else ():
+            owner: ProgType | StructOpsType | None
+            owner = self.prog_types.get(prog_type) if isinstance(prog_type, int) else self.struct_ops.get(prog_type)
+            for row in owner.protos if owner is not None else ():
                 allow, name = (row, row.proto) if isinstance(row, Allow) else (None, row)
                 proto = self.helpers.get(name)
                 if proto is not None:
                     rows.setdefault(proto.func_id, []).append((proto, allow))
             found = self._protos[prog_type] = {func_id: tuple(row) for func_id, row in rows.items()}
         return found
+
+    def _iter_func_proto(self, func_id: int, attach_name: str) -> FuncProto | None:
+        target = self.iter_targets.get(attach_name.removeprefix("bpf_iter_"))
+        protos = (self.helpers.get(name) for name in (target.protos if target is not None else ()))
+        return next((proto for proto in protos if proto is not None and proto.func_id == func_id), None)
 
     def kfunc_flags(
         self, prog_type: int, name: str, attach_type: int = 0, prog: Program | None = None

@@ -23,6 +23,8 @@ SLICES = (
     "beespace.subsys.core",
     "beespace.subsys.tracing",
     "beespace.subsys.net",
+    "beespace.subsys.hid",
+    "beespace.subsys.sched_ext",
 )
 
 

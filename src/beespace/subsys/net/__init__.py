@@ -11,5 +11,6 @@ MODULES = (
     "protos_xdp",
     "skb_helpers",
     "sock_types",
+    "struct_ops",
     "xdp",
 )

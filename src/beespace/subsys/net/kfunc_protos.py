@@ -99,5 +99,13 @@ PROTOS = (
     ),
     # net/core/filter.c
     declare_kfunc("int bpf_sock_ops_enable_tx_tstamp(struct bpf_sock_ops_kern *skops, u64 flags)", "6.15"),
+    # net/sched/bpf_qdisc.c
+    declare_kfunc("u32 bpf_skb_get_hash(struct sk_buff *skb)", "6.16"),
+    declare_kfunc("void bpf_kfree_skb(struct sk_buff *skb)", "6.16"),
+    declare_kfunc("void bpf_qdisc_skb_drop(struct sk_buff *skb, struct bpf_sk_buff_ptr *to_free_list)", "6.16"),
+    declare_kfunc("void bpf_qdisc_watchdog_schedule(struct Qdisc *sch, u64 expire, u64 delta_ns)", "6.16"),
+    declare_kfunc("int bpf_qdisc_init_prologue(struct Qdisc *sch, struct netlink_ext_ack *extack)", "6.16"),
+    declare_kfunc("void bpf_qdisc_reset_destroy_epilogue(struct Qdisc *sch)", "6.16"),
+    declare_kfunc("void bpf_qdisc_bstats_update(struct Qdisc *sch, const struct sk_buff *skb)", "6.16"),
 )
 # fmt: on

@@ -4,7 +4,7 @@ Sets and flags are those that Linux 6.18 has registered (``tools/check_kfuncs.py
 kernel).
 """
 
-from beespace.decl import KfuncSet
+from beespace.decl import KfuncSet, Program
 from beespace.helpers.protos.hooks import (
     HOOK_CGROUP,
     HOOK_LWT,
@@ -26,6 +26,27 @@ __all__ = ["KFUNC_SETS"]
 
 def _tracing_iter_filter(_prog_type: int, attach_type: int, _name: str) -> bool:
     return attach_type != BPF_TRACE_ITER
+
+
+# kfunc -> members of struct Qdisc_ops whose programs may call it; None: all
+_QDISC = {
+    "bpf_skb_get_hash": None,
+    "bpf_kfree_skb": None,
+    "bpf_dynptr_from_skb": None,
+    "bpf_qdisc_skb_drop": ("enqueue",),
+    "bpf_qdisc_watchdog_schedule": ("enqueue", "dequeue"),
+    "bpf_qdisc_bstats_update": ("dequeue",),
+    "bpf_qdisc_init_prologue": (),
+    "bpf_qdisc_reset_destroy_epilogue": (),
+}
+
+
+def _bpf_qdisc_kfunc_filter(prog: Program, name: str) -> bool:
+    if prog.attach_btf is None or prog.attach_name != "Qdisc_ops":
+        return True
+    members = _QDISC[name]
+    member = prog.attach_btf.members(prog.attach_btf_id)[prog.expected_attach_type].name
+    return members is not None and member not in members
 
 
 # fmt: off
@@ -166,6 +187,22 @@ KFUNC_SETS = (
         {
             "bpf_sock_ops_enable_tx_tstamp": KF_TRUSTED_ARGS,
         },
+    ),
+    KfuncSet(
+        "qdisc_kfunc_ids",
+        HOOK_STRUCT_OPS,
+        {
+            "bpf_skb_get_hash": KF_TRUSTED_ARGS,
+            "bpf_kfree_skb": KF_RELEASE,
+            "bpf_qdisc_skb_drop": KF_RELEASE,
+            "bpf_dynptr_from_skb": KF_TRUSTED_ARGS,
+            "bpf_qdisc_watchdog_schedule": KF_TRUSTED_ARGS,
+            "bpf_qdisc_init_prologue": KF_TRUSTED_ARGS,
+            "bpf_qdisc_reset_destroy_epilogue": KF_TRUSTED_ARGS,
+            "bpf_qdisc_bstats_update": KF_TRUSTED_ARGS,
+        },
+        prog_filter=_bpf_qdisc_kfunc_filter,
+        since="6.16",
     ),
 )
 # fmt: on

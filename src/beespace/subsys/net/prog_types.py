@@ -9,6 +9,7 @@ from beespace.decl import ProgType, SectionDef
 from beespace.helpers.protos.groups import CGROUP_COMMON, SK_BASE, Protos
 from beespace.subsys.net import fields
 from beespace.subsys.net.skb import bpf_prog_test_run_skb
+from beespace.subsys.net.struct_access import nf_conntrack_btf_struct_access
 from beespace.subsys.net.xdp import bpf_prog_test_run_xdp
 from beespace.uapi.bpf import (
     BPF_CGROUP_INET_EGRESS,
@@ -116,6 +117,7 @@ def _tc(prog_type: int, name: str, sections: tuple[SectionDef, ...], attach_type
         prog_type, name, "__sk_buff", "sk_buff", ctx_size=fields.SK_BUFF_SIZE, ctx_fields=fields.TC_CLS_ACT,
         sections=sections, protos=_TC_CLS_ACT, attach_types=attach_types, may_write_pkt=True, direct_pkt_access=True,
         net_admin=True, since="4.1", ref="net/core/filter.c:tc_cls_act_prog_ops", test_run=bpf_prog_test_run_skb,
+        btf_struct_access=nf_conntrack_btf_struct_access,
     )
 
 
@@ -162,7 +164,7 @@ PROG_TYPES = (
         ),
         protos=_XDP, attach_types=(BPF_XDP, BPF_XDP_DEVMAP, BPF_XDP_CPUMAP), may_write_pkt=True,
         direct_pkt_access=True, net_admin=True, since="4.8", ref="net/core/filter.c:xdp_prog_ops",
-        test_run=bpf_prog_test_run_xdp,
+        test_run=bpf_prog_test_run_xdp, btf_struct_access=nf_conntrack_btf_struct_access,
     ),
     ProgType(
         BPF_PROG_TYPE_CGROUP_SKB, "cgroup_skb", "__sk_buff", "sk_buff",

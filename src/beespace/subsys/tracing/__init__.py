@@ -1,3 +1,3 @@
 """Tracing and security: kprobe, tracepoint, perf_event, tracing, lsm, and what they may call."""
 
-MODULES = ("kfunc_protos", "kfuncs", "prog_types", "protos")
+MODULES = ("attach_rules", "btf_types", "kfunc_protos", "kfuncs", "lirc", "prog_types", "protos")

@@ -1,0 +1,3 @@
+"""HID-BPF: quirks of input devices as programs."""
+
+MODULES = ("kfuncs", "struct_ops")

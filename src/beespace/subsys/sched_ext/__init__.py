@@ -1,0 +1,3 @@
+"""sched_ext: CPU schedulers as programs."""
+
+MODULES = ("kfuncs", "struct_ops")

@@ -1,11 +1,13 @@
 # The part of Cython's pure Python mode that beespace uses, as the uncompiled program sees it.
 from collections.abc import Callable
-from typing import Any, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 _T = TypeVar("_T")
 _F = TypeVar("_F", bound=Callable[..., Any])
 
 compiled: bool
+
+pointer = Annotated[_T, "C pointer"]
 
 bint = bool
 char = int
@@ -33,7 +35,6 @@ p_longlong: Any
 
 def cast(kind: Any, value: Any, typecheck: bool = ...) -> Any: ...
 def declare(kind: Any = ..., value: _T = ...) -> _T: ...
-def pointer(kind: Any) -> Any: ...
 def address(value: Any) -> Any: ...
 def sizeof(kind: Any) -> Any: ...
 def cclass(kind: type[_T]) -> type[_T]: ...

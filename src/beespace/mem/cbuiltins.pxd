@@ -2,6 +2,7 @@
 
 cdef extern from * nogil:
     enum:
+        ATOMIC_RELAXED "__ATOMIC_RELAXED"
         ATOMIC_ACQUIRE "__ATOMIC_ACQUIRE"
         ATOMIC_RELEASE "__ATOMIC_RELEASE"
         ATOMIC_SEQ_CST "__ATOMIC_SEQ_CST"

@@ -26,6 +26,10 @@ cpdef unsigned long long cmpxchg32(
     unsigned long long addr, unsigned long long expected, unsigned long long value) noexcept nogil
 cpdef unsigned long long cmpxchg64(
     unsigned long long addr, unsigned long long expected, unsigned long long value) noexcept nogil
+cpdef void spin_lock(unsigned long long addr) noexcept nogil
+cpdef void spin_unlock(unsigned long long addr) noexcept nogil
+cpdef unsigned long long w64(unsigned long long x) noexcept nogil
+cpdef unsigned long long w32(unsigned long long x) noexcept nogil
 cpdef void copy(unsigned long long dst, unsigned long long src, unsigned long long size) noexcept nogil
 cpdef void fill(unsigned long long dst, int byte, unsigned long long size) noexcept nogil
 cpdef int compare(unsigned long long a, unsigned long long b, unsigned long long size) noexcept nogil

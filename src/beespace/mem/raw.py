@@ -14,17 +14,48 @@ import ctypes
 
 import cython
 
+from beespace.errors import InternalError
+
 if cython.compiled:
     from cython.cimports.beespace.mem import cbuiltins as c
 
 __all__ = [
-    "cmpxchg32", "cmpxchg64", "compare", "copy", "fetch_add32", "fetch_add64", "fetch_and32", "fetch_and64",
-    "fetch_or32", "fetch_or64", "fetch_xor32", "fetch_xor64", "fill", "load8", "load16", "load32", "load64",
-    "load_acquire32", "load_acquire64", "read_bytes", "store8", "store16", "store32", "store64", "store_release32",
-    "store_release64", "write_bytes", "xchg32", "xchg64",
+    "cmpxchg32",
+    "cmpxchg64",
+    "compare",
+    "copy",
+    "fetch_add32",
+    "fetch_add64",
+    "fetch_and32",
+    "fetch_and64",
+    "fetch_or32",
+    "fetch_or64",
+    "fetch_xor32",
+    "fetch_xor64",
+    "fill",
+    "load8",
+    "load16",
+    "load32",
+    "load64",
+    "load_acquire32",
+    "load_acquire64",
+    "read_bytes",
+    "spin_lock",
+    "spin_unlock",
+    "store8",
+    "store16",
+    "store32",
+    "store64",
+    "store_release32",
+    "store_release64",
+    "w32",
+    "w64",
+    "write_bytes",
+    "xchg32",
+    "xchg64",
 ]  # fmt: skip
 
-U32 = 0xFFFFFFFF
+U32 = cython.declare(cython.ulonglong, 0xFFFFFFFF)
 U64 = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 
 
@@ -246,6 +277,36 @@ def cmpxchg64(addr: cython.ulonglong, expected: cython.ulonglong, value: cython.
         if old == expected:
             store64(addr, value)
         return old
+
+
+def spin_lock(addr: cython.ulonglong) -> None:
+    """Wait until the u32 is 0 and make it 1; uncompiled a lock that is held is never let go."""
+    if cython.compiled:
+        while c.atomic_exchange32(cython.cast(cython.p_uint, addr), 1, c.ATOMIC_ACQUIRE) != 0:
+            while c.atomic_load_n32(cython.cast(cython.p_uint, addr), c.ATOMIC_RELAXED) != 0:
+                pass
+    else:
+        if load32(addr):
+            raise InternalError(f"spin lock at {addr:#x} is held already")
+        store32(addr, 1)
+
+
+def spin_unlock(addr: cython.ulonglong) -> None:
+    """Make the u32 0 again."""
+    store_release32(addr, 0)
+
+
+def w64(x: cython.ulonglong) -> cython.ulonglong:
+    """Wrap to 64 bits: uncompiled integers do not on their own."""
+    if cython.compiled:
+        return x
+    else:
+        return x & U64
+
+
+def w32(x: cython.ulonglong) -> cython.ulonglong:
+    """Wrap to 32 bits."""
+    return x & U32
 
 
 def copy(dst: cython.ulonglong, src: cython.ulonglong, size: cython.ulonglong) -> None:

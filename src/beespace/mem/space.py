@@ -106,7 +106,7 @@ class AddressSpace:
         self._regions: dict[int, Region] = {}
         if cython.compiled:
             table_bytes = slots * cython.sizeof(c.Slot)
-            self._table = cython.cast(cython.pointer(c.Slot), self.base)
+            self._table = cython.cast(cython.pointer[c.Slot], self.base)  # type: ignore[misc]  # a C type
         else:
             table_bytes = slots * SLOT_ENTRY_BYTES
             self._table = slot_table(self.base, slots)

@@ -1,0 +1,53 @@
+# Native structs behind each map, at STATE_OFF of its descriptor. state.py is the uncompiled twin; a test compares them.
+
+ctypedef unsigned long long u64
+
+cdef struct CopyPlan:
+    unsigned int size
+    unsigned int pieces
+    unsigned int lock
+    unsigned int zeroes
+    unsigned int off[16]
+    unsigned int length[16]
+    unsigned int zero_off[16]
+    unsigned int zero_length[16]
+
+cdef struct ArrayState:
+    u64 values
+    u64 percpu_stride
+    unsigned int elem_size
+    unsigned int index_mask
+    unsigned int max_entries
+    unsigned int cpus
+    CopyPlan plan
+
+cdef struct HashState:
+    u64 buckets
+    u64 elems
+    u64 percpu
+    u64 percpu_stride
+    u64 seed
+    u64 extra
+    u64 count
+    unsigned int mask
+    unsigned int elem_size
+    unsigned int key_size
+    unsigned int key_off
+    unsigned int value_off
+    unsigned int value_stride
+    unsigned int max_entries
+    unsigned int hash_kind
+    unsigned int free_head
+    unsigned int free_lock
+    unsigned int fresh
+    unsigned int cpus
+    CopyPlan plan
+
+cdef inline ArrayState *array_state(u64 state) noexcept nogil:
+    return <ArrayState *>state
+
+cdef inline HashState *hash_state(u64 state) noexcept nogil:
+    return <HashState *>state
+
+cdef inline CopyPlan *copy_plan(u64 plan) noexcept nogil:
+    return <CopyPlan *>plan

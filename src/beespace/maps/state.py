@@ -1,0 +1,123 @@
+"""Native structs behind each map: what compiled map operations work on, and what the JIT may inline against.
+
+Each starts STATE_OFF bytes after the map's descriptor. ``state.pxd`` declares the same structs for compiled modules.
+"""
+
+from __future__ import annotations
+
+import ctypes
+
+__all__ = [
+    "HASH_FAST",
+    "HASH_JHASH",
+    "MAX_PIECES",
+    "NULLS",
+    "STATE_BYTES",
+    "STATE_OFF",
+    "ArrayState",
+    "CopyPlan",
+    "HashState",
+    "array_state",
+    "copy_plan",
+    "hash_state",
+]
+
+STATE_OFF = 512  # from the descriptor
+STATE_BYTES = 512
+MAX_PIECES = 16  # BTF_FIELDS_MAX special fields leave at most 12 pieces
+NULLS = 0x80000000  # hash chains end with NULLS | bucket, empty buckets hold 0
+HASH_FAST, HASH_JHASH = range(2)
+
+_u32, _u64 = ctypes.c_uint32, ctypes.c_uint64
+
+
+class CopyPlan(ctypes.Structure):
+    """How values are copied: all but the special fields.
+
+    :ivar size: value_size.
+    :ivar pieces: how many (off, length) pairs; 0: the whole value in one.
+    :ivar lock: 1 + offset of the bpf_spin_lock, 0 without.
+    :ivar zeroes: how many (zero_off, zero_length) pairs of special fields user space sees as zeroes.
+    """
+
+    _fields_ = (
+        ("size", _u32),
+        ("pieces", _u32),
+        ("lock", _u32),
+        ("zeroes", _u32),
+        ("off", _u32 * MAX_PIECES),
+        ("length", _u32 * MAX_PIECES),
+        ("zero_off", _u32 * MAX_PIECES),
+        ("zero_length", _u32 * MAX_PIECES),
+    )
+
+
+class ArrayState(ctypes.Structure):
+    """``struct bpf_array``: value i of CPU c is at ``values + c * percpu_stride + (i & index_mask) * elem_size``."""
+
+    _fields_ = (
+        ("values", _u64),
+        ("percpu_stride", _u64),
+        ("elem_size", _u32),
+        ("index_mask", _u32),
+        ("max_entries", _u32),
+        ("cpus", _u32),
+        ("plan", CopyPlan),
+    )
+
+
+class HashState(ctypes.Structure):
+    """``struct bpf_htab``: element *n* (from 1) is at ``elems + (n - 1) * elem_size``.
+
+    ::
+
+        bucket    u32 head, u32 lock                     at buckets + 8 * (hash & mask)
+        element   u32 next, u32 hash | LRU words | key | value
+                  0                    8     key_off ^     ^ value_off
+
+    *head* and *next* number an element; a chain ends with NULLS | bucket (a bucket that was never used: 0).
+
+    :ivar percpu: address of value 1 of CPU 0 when values are per-CPU (then elements have none), else 0.
+    :ivar extra: address of one u32 for each CPU: the element that replaces the next one it updates.
+    :ivar free_head: first free element; free elements are linked through *hash*.
+    :ivar fresh: elements from here on were never used.
+    :ivar hash_kind: HASH_*.
+    """
+
+    _fields_ = (
+        ("buckets", _u64),
+        ("elems", _u64),
+        ("percpu", _u64),
+        ("percpu_stride", _u64),
+        ("seed", _u64),
+        ("extra", _u64),
+        ("count", _u64),
+        ("mask", _u32),
+        ("elem_size", _u32),
+        ("key_size", _u32),
+        ("key_off", _u32),
+        ("value_off", _u32),
+        ("value_stride", _u32),
+        ("max_entries", _u32),
+        ("hash_kind", _u32),
+        ("free_head", _u32),
+        ("free_lock", _u32),
+        ("fresh", _u32),
+        ("cpus", _u32),
+        ("plan", CopyPlan),
+    )
+
+
+def array_state(state: int) -> ArrayState:
+    """The struct at an address."""
+    return ArrayState.from_address(state)
+
+
+def hash_state(state: int) -> HashState:
+    """The struct at an address."""
+    return HashState.from_address(state)
+
+
+def copy_plan(plan: int) -> CopyPlan:
+    """The struct at an address."""
+    return CopyPlan.from_address(plan)

@@ -3,7 +3,7 @@
 Contracts as of Linux 6.18 (``tools/check_helpers.py`` compares them with the running kernel).
 """
 
-from beespace.decl import declare
+from beespace.decl import Program, declare
 from beespace.uapi.bpf import (
     ARG_ANYTHING,
     ARG_CONST_MAP_PTR,
@@ -23,6 +23,10 @@ from beespace.uapi.bpf import (
     BPF_MAP_TYPE_SK_STORAGE,
     BPF_MAP_TYPE_SOCKHASH,
     BPF_MAP_TYPE_SOCKMAP,
+    BPF_TRACE_FENTRY,
+    BPF_TRACE_FEXIT,
+    BPF_TRACE_ITER,
+    BPF_TRACE_RAW_TP,
     MEM_FIXED_SIZE,
     MEM_RDONLY,
     MEM_UNINIT,
@@ -54,6 +58,16 @@ from beespace.uapi.bpf import (
 )
 
 __all__ = ["PROTOS"]
+
+
+def _bpf_sk_storage_tracing_allowed(prog: Program) -> bool:
+    # Not where bpf_sk_storage_*() itself is traced.
+    if prog.attach_prog is not None:
+        return False
+    if prog.expected_attach_type in (BPF_TRACE_FENTRY, BPF_TRACE_FEXIT):
+        return not prog.attach_name.startswith("bpf_sk_storage")
+    return prog.expected_attach_type in (BPF_TRACE_ITER, BPF_TRACE_RAW_TP)
+
 
 # fmt: off
 PROTOS = (
@@ -430,13 +444,15 @@ PROTOS = (
         RET_PTR_TO_MAP_VALUE_OR_NULL, ARG_CONST_MAP_PTR, ARG_PTR_TO_BTF_ID_OR_NULL, ARG_PTR_TO_MAP_VALUE_OR_NULL,
         ARG_ANYTHING,
         func_id=BPF_FUNC_sk_storage_get, arg_btf_ids=(None, "sock_common", None, None),
-        only_map_types={BPF_MAP_TYPE_SK_STORAGE}, ref="net/core/bpf_sk_storage.c:bpf_sk_storage_get_tracing",
+        only_map_types={BPF_MAP_TYPE_SK_STORAGE}, allowed=_bpf_sk_storage_tracing_allowed,
+        ref="net/core/bpf_sk_storage.c:bpf_sk_storage_get_tracing",
     ),
     declare(
         "long bpf_sk_storage_delete_tracing(struct bpf_map *map, struct sock *sk)",
         RET_INTEGER, ARG_CONST_MAP_PTR, ARG_PTR_TO_BTF_ID_OR_NULL,
         func_id=BPF_FUNC_sk_storage_delete, arg_btf_ids=(None, "sock_common"),
-        only_map_types={BPF_MAP_TYPE_SK_STORAGE}, ref="net/core/bpf_sk_storage.c:bpf_sk_storage_delete_tracing",
+        only_map_types={BPF_MAP_TYPE_SK_STORAGE}, allowed=_bpf_sk_storage_tracing_allowed,
+        ref="net/core/bpf_sk_storage.c:bpf_sk_storage_delete_tracing",
     ),
     declare(
         "long bpf_tcp_send_ack(struct tcp_sock *tp, u32 rcv_nxt)",

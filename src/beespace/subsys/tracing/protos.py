@@ -3,7 +3,8 @@
 Contracts as of Linux 6.18 (``tools/check_helpers.py`` compares them with the running kernel).
 """
 
-from beespace.decl import declare
+from beespace.decl import Program, declare
+from beespace.subsys.tracing.attach_rules import RULES
 from beespace.uapi.bpf import (
     ARG_ANYTHING,
     ARG_CONST_MAP_PTR,
@@ -16,6 +17,9 @@ from beespace.uapi.bpf import (
     ARG_PTR_TO_MEM_OR_NULL,
     BPF_MAP_TYPE_PERF_EVENT_ARRAY,
     BPF_MAP_TYPE_STACK_TRACE,
+    BPF_PROG_TYPE_LSM,
+    BPF_PROG_TYPE_TRACING,
+    BPF_TRACE_ITER,
     MEM_ALIGNED,
     MEM_FIXED_SIZE,
     MEM_RDONLY,
@@ -35,6 +39,21 @@ from beespace.uapi.bpf import (
 )
 
 __all__ = ["PROTOS"]
+
+
+def _is_sleepable_lsm_hook(prog: Program) -> bool:
+    return prog.attach_name in RULES.lsm_sleepable
+
+
+def _bpf_d_path_allowed(prog: Program) -> bool:
+    if prog.prog_type == BPF_PROG_TYPE_TRACING and prog.expected_attach_type == BPF_TRACE_ITER:
+        return True
+    if prog.prog_type == BPF_PROG_TYPE_LSM:
+        return _is_sleepable_lsm_hook(prog)
+    return prog.attach_name in RULES.d_path_allow
+
+
+_bpf_ima_inode_hash_allowed = _is_sleepable_lsm_hook
 
 # fmt: off
 PROTOS = (
@@ -154,7 +173,7 @@ PROTOS = (
     declare(
         "long bpf_d_path(struct path *path, char *buf, u32 sz)",
         RET_INTEGER, ARG_PTR_TO_BTF_ID, ARG_PTR_TO_MEM | MEM_WRITE, ARG_CONST_SIZE_OR_ZERO,
-        arg_btf_ids=("path", None, None), ref="kernel/trace/bpf_trace.c:bpf_d_path",
+        arg_btf_ids=("path", None, None), allowed=_bpf_d_path_allowed, ref="kernel/trace/bpf_trace.c:bpf_d_path",
     ),
     declare(
         "long bpf_snprintf_btf(char *str, u32 str_size, struct btf_ptr *ptr, u32 btf_ptr_size, u64 flags)",
@@ -321,12 +340,14 @@ PROTOS = (
     declare(
         "long bpf_ima_inode_hash(struct inode *inode, void *dst, u32 size)",
         RET_INTEGER, ARG_PTR_TO_BTF_ID, ARG_PTR_TO_MEM | MEM_UNINIT | MEM_WRITE, ARG_CONST_SIZE,
-        arg_btf_ids=("inode", None, None), might_sleep=True, ref="kernel/bpf/bpf_lsm.c:bpf_ima_inode_hash",
+        arg_btf_ids=("inode", None, None), might_sleep=True, allowed=_bpf_ima_inode_hash_allowed,
+        ref="kernel/bpf/bpf_lsm.c:bpf_ima_inode_hash",
     ),
     declare(
         "long bpf_ima_file_hash(struct file *file, void *dst, u32 size)",
         RET_INTEGER, ARG_PTR_TO_BTF_ID, ARG_PTR_TO_MEM | MEM_UNINIT | MEM_WRITE, ARG_CONST_SIZE,
-        arg_btf_ids=("file", None, None), might_sleep=True, ref="kernel/bpf/bpf_lsm.c:bpf_ima_file_hash",
+        arg_btf_ids=("file", None, None), might_sleep=True, allowed=_bpf_ima_inode_hash_allowed,
+        ref="kernel/bpf/bpf_lsm.c:bpf_ima_file_hash",
     ),
     declare(
         "u64 bpf_get_attach_cookie(void *ctx)",

@@ -30,6 +30,7 @@ __all__ = [
     "alu",
     "bounds_from_tnum",
     "branch",
+    "byte_swap",
     "coerce_reg_to_size",
     "coerce_reg_to_size_sx",
     "const",
@@ -62,6 +63,7 @@ __all__ = [
     "tnum_add",
     "tnum_and",
     "tnum_arshift",
+    "tnum_bswap",
     "tnum_cast",
     "tnum_clear_subreg",
     "tnum_const",
@@ -90,6 +92,7 @@ __all__ = [
 # The widths: the proofs and the exhaustive tests load this file with others.
 BITS = cython.declare(cython.int, 64)
 HALF = cython.declare(cython.int, 32)
+BYTE = cython.declare(cython.int, 8)
 SHIFT_MASK = cython.declare(cython.ulonglong, 63)
 U64 = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
 S64_MIN = cython.declare(cython.ulonglong, 0x8000000000000000)
@@ -527,6 +530,22 @@ def tnum_mul_step(acc: Tnum, a: Tnum, b: Tnum) -> Tnum:
     )
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def swapped(x: cython.ulonglong, bits: cython.int) -> cython.ulonglong:
+    # The lowest *bits* with their bytes in the other order.
+    low_byte = lshr(U64, BITS - BYTE)
+    out: cython.ulonglong = 0
+    for at in range(0, bits, BYTE):
+        out |= shl(lshr(x, at) & low_byte, bits - BYTE - at)
+    return out
+
+
+def tnum_bswap(a: Tnum, bits: cython.int) -> Tnum:
+    """The lowest *bits* (16, 32, 64) of *a* with their bytes in the other order, zero-extended."""
+    return new_tnum(swapped(a.value, bits), swapped(a.mask, bits))
+
+
 def tnum_cast(a: Tnum, size: cython.int) -> Tnum:
     """The lowest *size* bytes (1 to 8) of *a*, zero-extended."""
     return tnum_low_bits(a, size * 8)
@@ -579,6 +598,22 @@ def tnum_is_aligned(a: Tnum, size: cython.ulonglong) -> cython.bint:
     return eq((a.value | a.mask) & w64(size - 1) & sel(eq(size, 0), 0, U64), 0)
 
 
+@cython.cfunc
+@cython.exceptval(check=False)
+def tnum_step(value: cython.ulonglong, mask: cython.ulonglong, word: cython.ulonglong) -> cython.ulonglong:
+    # The smallest word of the tnum above *word*, or its greatest where there is none. (For an example, see the test.)
+    y = w64(word + 1)
+    with_y = value | (y & mask)
+    conflict = (y ^ value) & ~mask
+    low = bits_below(conflict)
+    # At the highest conflicting bit the tnum has 1: all below is as small as can be. It has 0: the unknown bits above,
+    # as a number, go up by one (the carry runs through bits set in between).
+    must_carry = ne(y & (low ^ lshr(low, 1)), 0)
+    carried = w64((with_y | ~mask | low) + 1) & mask & ~low
+    above = sel(must_carry, carried | value, (with_y & ~low) | (value & low))
+    return sel(ule(value | mask, word), value | mask, above)
+
+
 # Operators: what the domains tell each other ---------------------------------------------------------------------
 
 
@@ -598,8 +633,7 @@ def update_reg32_bounds(r: Bounds) -> cython.void:
 
 
 @cython.cfunc
-@cython.exceptval(check=False)
-def update_reg64_bounds(r: Bounds) -> cython.void:
+def update_reg64_bounds(r: Bounds) -> None:
     value = r.var_off.value
     mask = r.var_off.mask
     set64(
@@ -609,6 +643,39 @@ def update_reg64_bounds(r: Bounds) -> cython.void:
         max_u(r.umin_value, value),
         min_u(r.umax_value, value | mask),
     )
+    single_value(r)
+
+
+@cython.cfunc
+def single_value(r: Bounds) -> None:
+    # The u64 range and the tnum may have one word in common: then that is it.
+    value = r.var_off.value
+    mask = r.var_off.mask
+    umin = r.umin_value
+    umax = r.umax_value
+    greatest = value | mask
+    first = eq(umin & ~mask, value)
+    second = tnum_step(value, mask, umin)
+    at_umin = first & ult(umax, second)
+    at_greatest = no(first) & eq(second, greatest)
+    between = no(first) & ule(second, umax) & ult(umax, tnum_step(value, mask, second))
+    c = at_umin | at_greatest | between
+    word = sel(at_umin, umin, second)
+    set64(
+        r,
+        sel(c, word, w64(r.smin_value)),
+        sel(c, word, w64(r.smax_value)),
+        sel(c, word, umin),
+        sel(c, word, umax),
+    )
+    set32(
+        r,
+        sel(c, sx32(word), w64(r.s32_min_value)),
+        sel(c, sx32(word), w64(r.s32_max_value)),
+        sel(c, word & U32, r.u32_min_value),
+        sel(c, word & U32, r.u32_max_value),
+    )
+    r.var_off = new_tnum(sel(c, word, value), sel(c, 0, mask))
 
 
 @cython.cfunc
@@ -1299,6 +1366,22 @@ def sign_extend_subreg(a: Bounds, bits: cython.int) -> Bounds:
     return r
 
 
+def byte_swap(a: Bounds, bits: cython.int, swaps: cython.bint) -> Bounds:
+    """BPF_END on *bits* (16, 32, 64): the lowest *bits* of *a* zero-extended, in the other byte order if *swaps*.
+
+    ``bswap`` always swaps; ``be`` does on a little-endian host, ``le`` on a big-endian one.
+
+    :see: kernel/bpf/verifier.c:scalar_byte_swap
+    """
+    r = copy(a)
+    if swaps:
+        r = new_bounds(tnum_bswap(a.var_off, bits))
+    if bits != BITS:
+        r = truncate(r, bits)
+    reg_bounds_sync(r)
+    return r
+
+
 def zext_32(a: Bounds) -> Bounds:
     """The lower 32 bits of *a*, zero-extended: ``w1 = w2``.
 
@@ -1852,9 +1935,9 @@ def tnum_mul(a: Tnum, b: Tnum) -> Tnum:
 def alu(op: cython.int, a: Bounds, b: Bounds, is64: cython.bint) -> Bounds:
     """``a op= b``.
 
-    :param op: BPF_OP(code) of an ALU instruction but BPF_MOV; *b* is not looked at for BPF_NEG and BPF_END.
+    :param op: BPF_OP(code) of an ALU instruction but BPF_MOV and BPF_END; *b* is not looked at for BPF_NEG.
     :param is64: BPF_ALU64; else the result is zero-extended.
-    :return: nothing known for division, modulo, byte swaps and shifts by an unknown number, as in Linux 6.18.
+    :return: nothing known for division, modulo and shifts by an unknown number, as in Linux 6.18.
     :see: kernel/bpf/verifier.c:adjust_scalar_min_max_vals
     """
     if op in (BPF_LSH, BPF_RSH, BPF_ARSH) and not shift_is_known(b, is64):

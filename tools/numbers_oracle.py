@@ -1,8 +1,8 @@
 """The number domain compared with the running kernel, bit for bit.
 
-Random programs: two registers of unknown words, narrowed by masks, shifts, jumps and spills; then one operation on them.
-The kernel verifies the program at log level 2 and prints every register after every insn; a few lines of verifier here
-(scalars only) run the same program on `beespace.verifier.numbers` and compare every printed register.
+Random programs: two registers of unknown words, narrowed by masks, shifts, jumps and spills; then one operation on
+them. The kernel verifies the program at log level 2 and prints every register after every insn; a few lines of verifier
+here (scalars only) run the same program on `beespace.verifier.numbers` and compare every printed register.
 
 ``python tools/numbers_oracle.py --programs 10000 --seed 1`` prints what was compared and all differences.
 """
@@ -222,7 +222,7 @@ class Machine:
             yield Event(idx, dict(path.regs))
 
     def step(self, path: Path) -> None:
-        code, dst, src, off, imm = self.prog[path.pc]
+        code, dst, src, _, imm = self.prog[path.pc]
         cls, op = code & 7, code & 0xF0
         regs = path.regs
         at = path.pc
@@ -286,7 +286,7 @@ class Machine:
         regs[dst] = result
 
     def mov(self, path: Path, at: int, is64: bool) -> None:
-        code, dst, src, off, imm = self.prog[at]
+        code, dst, src, off, _ = self.prog[at]
         regs = path.regs
         if not code & X:
             value = self.source(path, at).bounds

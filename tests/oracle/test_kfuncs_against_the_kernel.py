@@ -4,6 +4,7 @@ import pytest
 
 import livekernel
 from beespace.btf import Btf
+from beespace.decl import COMMON
 from beespace.kernel.slices import linux_registry
 from beespace.uapi import bpf as uapi
 from beespace.uapi.flags import BPF_F_SLEEPABLE
@@ -50,3 +51,64 @@ def test_a_type_may_call_the_kfuncs_the_kernel_lets_it_call(name, func_ids):
             if REGISTRY.kfunc_flags(ptype.id, kfunc, at) is not None:
                 ours.add(kfunc)
         assert ours == kernel, f"attach type {at}"
+
+
+HOOKS = {
+    "COMMON": COMMON,
+    "XDP": uapi.BPF_PROG_TYPE_XDP,
+    "TC": uapi.BPF_PROG_TYPE_SCHED_CLS,
+    "STRUCT_OPS": uapi.BPF_PROG_TYPE_STRUCT_OPS,
+    "TRACING": uapi.BPF_PROG_TYPE_TRACING,
+    "SYSCALL": uapi.BPF_PROG_TYPE_SYSCALL,
+    "CGROUP": uapi.BPF_PROG_TYPE_CGROUP_SKB,
+    "SCHED_ACT": uapi.BPF_PROG_TYPE_SCHED_ACT,
+    "SK_SKB": uapi.BPF_PROG_TYPE_SK_SKB,
+    "SOCKET_FILTER": uapi.BPF_PROG_TYPE_SOCKET_FILTER,
+    "LWT": uapi.BPF_PROG_TYPE_LWT_XMIT,
+    "NETFILTER": uapi.BPF_PROG_TYPE_NETFILTER,
+    "KPROBE": uapi.BPF_PROG_TYPE_KPROBE,
+}
+# Built without: HID_BPF, SCHED_CLASS_EXT, NET_SCH_BPF.
+ABSENT_SETS = ("hid_bpf", "scx_", "qdisc_")
+
+
+@pytest.fixture(scope="module")
+def live_sets():
+    with livekernel.KernelMemory() as memory:
+        return livekernel.kfunc_sets(memory, Btf.vmlinux())
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_registered_kfuncs_and_flags_are_the_kernels(hook, live_sets):
+    ours = {}
+    for kset in REGISTRY.kfunc_sets:
+        if HOOKS[hook] in kset.hooks and not kset.name.startswith(ABSENT_SETS):
+            ours.update(kset.rows)
+    assert ours == live_sets[hook]
+
+
+def test_functions_open_to_fmod_ret_are_the_kernels(live_sets):
+    assert REGISTRY.rules.fmod_ret == live_sets["FMODRET"]
+
+
+def test_prototypes_are_those_of_btf(func_ids):
+    btf = Btf.vmlinux()
+    different = {}
+    for name, btf_id in func_ids.items():
+        proto = btf.type(btf.type(btf_id).type)
+        names = [param.name for param in proto.params]
+        ours = [param for param, _ in REGISTRY.kfuncs[name].c.params]
+        bits = [8 * btf.size(param.type) for param in proto.params]
+        if ours != names or [ctype.bits for _, ctype in REGISTRY.kfuncs[name].c.params] != bits:
+            different[name] = (ours, names)
+    assert not different
+
+
+def test_every_kfunc_of_the_kernel_is_declared():
+    btf = Btf.vmlinux()
+    tagged = {
+        btf.name_of(tag.type)
+        for _, tag in btf.types()
+        if tag.kind == uapi.BTF_KIND_DECL_TAG and tag.name == "bpf_kfunc"
+    }
+    assert tagged - set(REGISTRY.kfuncs) <= set(REGISTRY.rules.fmod_ret)

@@ -10,7 +10,7 @@ One statement per line or separated by ``;``. Comments start with ``//``, or ``#
   ``r0 = cmpxchg_64(r1 + 0, r0, r2)``, ``r1 = load_acquire((u8 *)(r2 + 0))``, ``store_release((u8 *)(r1 + 0), r2)``
 - ``if w1 s<= -5 goto out``, ``goto +3``, ``gotol out``, ``may_goto out``; labels ``out:``, ``1:`` with ``1b``, ``1f``
 - ``call bpf_ktime_get_ns`` or its id, ``call f`` or ``call sub:f`` with a label, ``call kfunc:name``, ``exit``
-- ``r1 = 0x123456789 ll``, ``map:NAME ll``, ``map_value:NAME+8 ll``, ``sub:LABEL ll``, ``NAME ll``: two slots
+- ``r1 = 0x123456789 ll``, ``map:NAME ll``, ``map_value:NAME+8 ll``, ``sub:LABEL ll``, ``ksym:NAME ll``, ``NAME ll``
 - ``.rept 8`` ... ``.endr`` repeats what is between; ``.insn 0x0f 1 2 0 0`` is code, dst_reg, src_reg, off, imm
 
 A line of a log (``12: (b7) r1 = 5 ; R1_w=5``) has its code in parentheses: what follows ``;`` is a remark, jumps are
@@ -40,7 +40,7 @@ class Reloc:
     """A name that the program alone does not define.
 
     :ivar kind: ``map`` and ``map_value`` (LD_IMM64 of a map's address, of a byte ``off`` of its value), ``kfunc`` and
-        ``func`` (calls), ``data`` (LD_IMM64 of a symbol).
+        ``func`` (calls), ``ksym`` (LD_IMM64 of a kernel variable), ``data`` (LD_IMM64 of any other symbol).
     """
 
     insn_idx: int
@@ -63,20 +63,26 @@ class Assembly:
     lines: tuple[int, ...]
 
     def link(
-        self, maps: Mapping[str, int] | None = None, kfuncs: Mapping[str, tuple[int, int]] | None = None
+        self,
+        maps: Mapping[str, int] | None = None,
+        kfuncs: Mapping[str, tuple[int, int]] | None = None,
+        ksyms: Mapping[str, int] | None = None,
     ) -> tuple[Insn, ...]:
         """The instructions with names replaced.
 
         :param maps: name -> fd.
         :param kfuncs: name -> BTF id, index in fd_array (0: vmlinux).
-        :raises AsmError: a name that neither has.
+        :param ksyms: name of a variable -> BTF id in vmlinux.
+        :raises AsmError: a name that none has.
         """
-        maps, kfuncs = maps or {}, kfuncs or {}
+        maps, kfuncs, ksyms = maps or {}, kfuncs or {}, ksyms or {}
         insns = list(self.insns)
         for reloc in self.relocs:
             idx = reloc.insn_idx
             if reloc.kind in ("map", "map_value") and reloc.name in maps:
                 insns[idx] = insns[idx]._replace(imm=maps[reloc.name])
+            elif reloc.kind == "ksym" and reloc.name in ksyms:
+                insns[idx] = insns[idx]._replace(imm=ksyms[reloc.name])
             elif reloc.kind == "kfunc" and reloc.name in kfuncs:
                 btf_id, fd_idx = kfuncs[reloc.name]
                 insns[idx] = insns[idx]._replace(imm=btf_id, off=fd_idx)
@@ -181,7 +187,7 @@ class _Assembler:
 
     def statement(self, text: str, code: int | None) -> None:
         while label := re.match(rf"({_NAME})\s*:(?!:)\s*", text):
-            if re.match(r"(map|map_value|sub|kfunc):", text):
+            if re.match(r"(map|map_value|sub|kfunc|ksym):", text):
                 break
             self.define(label[1])
             text = text[label.end() :]
@@ -383,6 +389,7 @@ def _symbol_ll(asm: _Assembler, found: re.Match[str], _: int | None) -> None:
         return
     asm.relocs.append(Reloc(len(asm.insns), kind, name, off))
     sources = {"map": bpf.BPF_PSEUDO_MAP_FD, "map_value": bpf.BPF_PSEUDO_MAP_VALUE, "data": 0}
+    sources["ksym"] = bpf.BPF_PSEUDO_BTF_ID
     asm.imm64(dst, sources[kind], 0, off)
 
 
@@ -491,7 +498,7 @@ _PATTERNS: tuple[tuple[str, _Handler], ...] = (
     (r"callx\s+(?P<dst>r\d{1,2})", _callx),
     (rf"{_DST}(?P<value>{_INT})\s*ll", _number_ll),
     (
-        rf"{_DST}(?:(?P<kind>map|map_value|sub):)?(?P<name>{_NAME})\s*(?P<off>[+-]\s*(?:0x[0-9a-fA-F]+|\d+))?\s+ll",
+        rf"{_DST}(?:(?P<kind>map|map_value|sub|ksym):)?(?P<name>{_NAME})\s*(?P<off>[+-]\s*(?:0x[0-9a-fA-F]+|\d+))?\s+ll",
         _symbol_ll,
     ),
     (rf"{_DST}(?P<what>map\[id|map\[idx|subprog)[:\[](?P<value>{_INT})\](?:\[0\])?(?P<off>\+\d+)?", _dumped_ll),

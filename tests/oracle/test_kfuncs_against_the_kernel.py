@@ -7,7 +7,7 @@ from beespace.btf import Btf
 from beespace.decl import COMMON
 from beespace.kernel.slices import linux_registry
 from beespace.uapi import bpf as uapi
-from beespace.uapi.flags import BPF_F_SLEEPABLE
+from beespace.uapi.bpf import BPF_F_SLEEPABLE
 from livekernel import insn
 
 pytestmark = [

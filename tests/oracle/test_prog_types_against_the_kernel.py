@@ -8,7 +8,7 @@ import livekernel
 from beespace.decl import Program
 from beespace.kernel.slices import linux_registry
 from beespace.uapi import bpf as uapi
-from beespace.uapi.flags import BPF_F_SLEEPABLE
+from beespace.uapi.bpf import BPF_F_SLEEPABLE
 from livekernel import insn
 
 pytestmark = [

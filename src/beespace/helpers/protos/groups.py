@@ -17,6 +17,7 @@ from beespace.uapi.bpf import (
     BPF_CGROUP_UNIX_GETPEERNAME,
     BPF_CGROUP_UNIX_GETSOCKNAME,
     BPF_CGROUP_UNIX_RECVMSG,
+    BPF_F_SLEEPABLE,
     BPF_LSM_MAC,
     BPF_MODIFY_RETURN,
     BPF_PROG_TYPE_KPROBE,
@@ -30,7 +31,6 @@ from beespace.uapi.bpf import (
     BPF_TRACE_ITER,
     BPF_TRACE_RAW_TP,
 )
-from beespace.uapi.flags import BPF_F_SLEEPABLE
 
 __all__ = [
     "BASE",

@@ -14,7 +14,7 @@ from beespace.helpers.protos.hooks import (
     HOOK_TRACING,
     HOOK_XDP,
 )
-from beespace.uapi.flags import (
+from beespace.uapi.bpf import (
     KF_ACQUIRE,
     KF_ARENA_ARG2,
     KF_ARENA_RET,

@@ -7,7 +7,7 @@ Not compared with a running kernel: the reference machine's is built without CON
 
 from beespace.decl import KfuncSet, declare_kfunc
 from beespace.helpers.protos.hooks import HOOK_STRUCT_OPS, HOOK_SYSCALL
-from beespace.uapi.flags import KF_ACQUIRE, KF_RELEASE, KF_RET_NULL, KF_SLEEPABLE
+from beespace.uapi.bpf import KF_ACQUIRE, KF_RELEASE, KF_RET_NULL, KF_SLEEPABLE
 
 __all__ = ["KFUNC_SETS", "PROTOS"]
 

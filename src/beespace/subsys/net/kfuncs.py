@@ -18,8 +18,7 @@ from beespace.helpers.protos.hooks import (
     HOOK_TRACING,
     HOOK_XDP,
 )
-from beespace.uapi.bpf import BPF_TRACE_ITER
-from beespace.uapi.flags import KF_ACQUIRE, KF_RELEASE, KF_RET_NULL, KF_TRUSTED_ARGS
+from beespace.uapi.bpf import BPF_TRACE_ITER, KF_ACQUIRE, KF_RELEASE, KF_RET_NULL, KF_TRUSTED_ARGS
 
 __all__ = ["KFUNC_SETS"]
 

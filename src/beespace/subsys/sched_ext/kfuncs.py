@@ -7,7 +7,7 @@ Not compared with a running kernel: the reference machine's is built without CON
 
 from beespace.decl import KfuncSet, declare_kfunc
 from beespace.helpers.protos.hooks import HOOK_STRUCT_OPS, HOOK_SYSCALL, HOOK_TRACING
-from beespace.uapi.flags import (
+from beespace.uapi.bpf import (
     KF_ACQUIRE,
     KF_ITER_DESTROY,
     KF_ITER_NEW,

@@ -6,7 +6,7 @@ Compared with the running kernel's own sets (``tools/check_tables.py``).
 """
 
 from beespace.decl import BtfRules
-from beespace.uapi.flags import KF_SLEEPABLE
+from beespace.uapi.bpf import KF_SLEEPABLE
 
 __all__ = ["RULES"]
 

@@ -6,8 +6,16 @@ kernel).
 
 from beespace.decl import KfuncSet
 from beespace.helpers.protos.hooks import HOOK_KPROBE, HOOK_TRACING
-from beespace.uapi.bpf import BPF_PROG_TYPE_LSM, BPF_TRACE_KPROBE_SESSION, BPF_TRACE_UPROBE_SESSION
-from beespace.uapi.flags import KF_ACQUIRE, KF_RELEASE, KF_RET_NULL, KF_SLEEPABLE, KF_TRUSTED_ARGS
+from beespace.uapi.bpf import (
+    BPF_PROG_TYPE_LSM,
+    BPF_TRACE_KPROBE_SESSION,
+    BPF_TRACE_UPROBE_SESSION,
+    KF_ACQUIRE,
+    KF_RELEASE,
+    KF_RET_NULL,
+    KF_SLEEPABLE,
+    KF_TRUSTED_ARGS,
+)
 
 __all__ = ["KFUNC_SETS"]
 

@@ -69,6 +69,12 @@ class Vector:
         """Key of the row it is about."""
         return self.name.split()[0]
 
+    @property
+    def is_standalone(self) -> bool:
+        """Whether it needs nothing but memory: no packet, map, helper or kfunc. An engine runs it without a kernel."""
+        names = ("map:", "map_value:", "call bpf_", "kfunc:", "ksym:", ".insn")
+        return self.kind == "memory" and not any(name in self.asm for name in names)
+
     def check(self, case: Case, r0: int, memory: bytes) -> Mismatch | None:
         """Compare what a run of *case* gave with what it must give.
 

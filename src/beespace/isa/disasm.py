@@ -101,12 +101,14 @@ class XlatedCallbacks:
         self._kernel = kernel or {}
 
     def call(self, insn: Insn) -> str | None:
+        """``+3#name`` of a subprogram, the kernel symbol of anything else."""
         if insn.src_reg == bpf.BPF_PSEUDO_CALL:
             name = self._subprogs.get(insn.imm)
             return f"{insn.imm:+d}#{name}" if name else f"{insn.imm:+d}"
         return self._kernel.get(insn.imm)
 
     def imm(self, insn: Insn, value: int) -> str | None:
+        """``map[id:5][0]+8``, ``subprog[+3]``; None for a number."""
         match insn.src_reg:
             case bpf.BPF_PSEUDO_MAP_FD:
                 return f"map[id:{insn.imm & _U32}]"

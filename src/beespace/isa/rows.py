@@ -188,7 +188,6 @@ class Row:
     :ivar family: ``alu``, ``swap``, ``jmp`` (conditional), ``goto``, ``call``, ``exit``, ``ldx``, ``st``, ``stx``,
         ``atomic``, ``imm64``, ``packet``.
     :ivar code: the opcode byte.
-    :ivar cls: instruction class, BPF_ALU64.
     :ivar width: bits of the operands: of the arithmetic, the comparison, the swap or the memory access; 0 for none.
     :ivar src: "K", "X", or "" where the bit means something else.
     :ivar off: value of the field that selects the row, or None; likewise ``imm`` and ``src_reg``.
@@ -213,6 +212,7 @@ class Row:
 
     @property
     def cls(self) -> int:
+        """Instruction class, BPF_ALU64."""
         return self.code & 7
 
     @property

@@ -306,6 +306,8 @@ class InsnAux:
     known_branch: int = -1  # 0/1: the only way this conditional jump ever went, -1: both
     arena_cast: bool = False
     probe_mem: bool = False  # load that must not fault: BPF_PROBE_MEM
+    obj_new_size: int = 0  # bpf_obj_new, bpf_percpu_obj_new: bytes to allocate
+    insert_off: int = 0  # bpf_list_push_*, bpf_rbtree_add: offset of the node in its object
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,6 +331,7 @@ class VerifiedProgram:
     """An accepted program with what the verifier learnt.
 
     :ivar insns: as executed from here on: dead code removed, branches hard-wired, as ``do_misc_fixups`` receives it.
+    :ivar origin: parallel to insns: insn_idx in Program.insns, -1 for what the verifier added; () when none moved.
     """
 
     program: Program
@@ -345,6 +348,7 @@ class VerifiedProgram:
     mark_read: int = 0
     stack_depths: tuple[int, ...] = ()
     log: str = ""
+    origin: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -372,6 +376,8 @@ class XlatedProgram:
     aux: tuple[InsnAux, ...] = ()
     origin: tuple[int, ...] = ()
     line_info: tuple[LineInfo, ...] = ()
+    func_info: tuple[FuncInfo, ...] = ()
     text: int = 0
+    arena: tuple[int, int] = (0, 0)  # address of the arena's first byte, its user_vm_start
     tag: bytes = b""  # 8 bytes, sha of the insns as bpf_prog_calc_tag()
     content_key: bytes = b""  # cache key of compiled code

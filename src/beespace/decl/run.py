@@ -44,6 +44,8 @@ class RunContext(Protocol):
     pending: BaseException | None
     aborted: bool
     tail_calls: int  # tail calls done so far, limit MAX_TAIL_CALL_CNT
+    insn_count: int  # instructions executed, by engines that count
+    last_insn_idx: int
     invoke: Callable[..., int]  # invoke(text_address, r1..r5) -> r0: runs a callback subprogram
 
     def map_at(self, descriptor: int) -> Any:

@@ -10,6 +10,7 @@ from beespace.btf.record import BtfField, BtfRecord
 
 if TYPE_CHECKING:
     from beespace.btf import Btf
+    from beespace.decl.prog import Program
 
 __all__ = ["BtfField", "BtfRecord", "MapLayout", "MapMeta", "MapType"]
 
@@ -65,7 +66,8 @@ class MapType:
     """A map type: limits and the helpers it admits; storage lives in ``maps/``.
 
     To add a map type: one module in ``maps/`` with the storage class (methods of ``struct bpf_map_ops``), its helpers,
-    and a MapType value; add it to the slice tuple in ``kernel/``; ``check_map_conforms()`` tests it.
+    and a MapType value; name it in the package's ``MODULES`` and take its row out of ``subsys/core/map_types.py``;
+    ``check_map_conforms()`` tests it.
     """
 
     id: int  # BPF_MAP_TYPE_*
@@ -79,3 +81,7 @@ class MapType:
     until: str = ""
     ref: str = ""
     storage: Callable[..., Any] | None = None  # None: declared, creating it raises Unsupported
+    required_flags: int = 0  # BPF_F_* that map_create demands
+    sleepable: bool = True  # sleepable programs may use it (check_map_prog_compatibility)
+    # (Program, func id): may call a helper outside only_helpers (may_update_sockmap)
+    may_update: Callable[[Program, int], bool] | None = None

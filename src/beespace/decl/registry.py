@@ -93,7 +93,8 @@ class Registry:
                 case ProgType() if features.has(value.since, ""):
                     prog_types[value.id] = value
                 case MapType() if features.has(value.since, value.until):
-                    map_types[value.id] = value
+                    if value.id not in map_types or value.storage is not None:
+                        map_types[value.id] = value
                 case KfuncSet() if features.has(value.since, value.until):
                     sets[value.name] = value
                 case FuncProto() if features.has(value.since, value.until):

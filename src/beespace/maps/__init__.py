@@ -1,3 +1,3 @@
 """Map types: storage, MapType and the helpers that operate on it, one module per map family."""
 
-MODULES: tuple[str, ...] = ()  # what Registry.build() looks into: modules of this package
+MODULES: tuple[str, ...] = ("arraymap", "hashtab")  # what Registry.build() looks into: modules of this package

@@ -6,12 +6,12 @@ import os
 import struct
 
 import pytest
+from beespace.uapi.flags import BPF_F_SLEEPABLE
 
 import livekernel
 from beespace.decl import Program
 from beespace.kernel.slices import linux_registry
 from beespace.uapi import bpf as uapi
-from beespace.uapi.flags import BPF_F_SLEEPABLE
 from livekernel import insn
 
 pytestmark = [

@@ -93,18 +93,28 @@ class XlatedCallbacks:
 
     :param subprogs: pc-relative offset of a subprogram call -> name, for ``call pc+3#name``.
     :param kernel: ``imm`` of a helper or kfunc call -> kernel symbol.
+    :param distance_in_off: the instructions come from a kernel's BPF_OBJ_GET_INFO_BY_FD, where subprogram calls have
+        their distance in ``off`` and a number of the subprogram in ``imm``.
     :see: tools/bpf/bpftool/xlated_dumper.c:print_call, print_imm
     """
 
-    def __init__(self, subprogs: Mapping[int, str] | None = None, kernel: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self,
+        subprogs: Mapping[int, str] | None = None,
+        kernel: Mapping[int, str] | None = None,
+        *,
+        distance_in_off: bool = False,
+    ) -> None:
+        self._distance_in_off = distance_in_off
         self._subprogs = subprogs or {}
         self._kernel = kernel or {}
 
     def call(self, insn: Insn) -> str | None:
         """``+3#name`` of a subprogram, the kernel symbol of anything else."""
         if insn.src_reg == bpf.BPF_PSEUDO_CALL:
-            name = self._subprogs.get(insn.imm)
-            return f"{insn.imm:+d}#{name}" if name else f"{insn.imm:+d}"
+            distance = insn.off if self._distance_in_off else insn.imm
+            name = self._subprogs.get(distance)
+            return f"{distance:+d}#{name}" if name else f"{distance:+d}"
         return self._kernel.get(insn.imm)
 
     def imm(self, insn: Insn, value: int) -> str | None:

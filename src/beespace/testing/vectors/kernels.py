@@ -74,7 +74,7 @@ class KernelRunner:
 
         :raises InputError: the kernel refuses the program; with its log.
         """
-        fd = self._load(vector)
+        fd = self.load(vector)
         try:
             for case in vector.cases:
                 r0, memory = self._run_case(fd, vector, case)
@@ -97,7 +97,8 @@ class KernelRunner:
         out = self._calls.map_lookup(self._maps["out"], _KEY, 8)
         return int.from_bytes(out or b"", "little"), memory or b""
 
-    def _load(self, vector: Vector) -> int:
+    def load(self, vector: Vector) -> int:
+        """Load the program of *vector* as run() does: an fd that the caller closes."""
         assembly = assemble(vector.asm if vector.kind == "packet" else _CALL + vector.asm)
         kfuncs = {name: (btf_id, 0) for name, btf_id in self._ids(assembly, "kfunc", bpf.BTF_KIND_FUNC).items()}
         ksyms = self._ids(assembly, "ksym", bpf.BTF_KIND_FUNC)

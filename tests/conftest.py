@@ -4,6 +4,8 @@ import functools
 
 import pytest
 
+from beespace.btf import Btf
+from beespace.errors import BtfError
 from beespace.kernel import LinuxKernel
 
 
@@ -20,3 +22,12 @@ def linux_kernel():
     if reason is not None:
         pytest.skip(f"bpf(2) is not usable: {reason}")
     return kernel
+
+
+@pytest.fixture(scope="session")
+def vmlinux():
+    """BTF of the running kernel; the test is skipped where it exports none."""
+    try:
+        return Btf.vmlinux()
+    except BtfError as err:
+        pytest.skip(str(err))

@@ -6,7 +6,10 @@
 from beespace.btf.btf import BTF_MAGIC, BTF_VERSION, Btf
 from beespace.btf.build import BtfBuilder
 from beespace.btf.cdecl import declare, type_name
+from beespace.btf.check import BTF_MAX_SIZE, CheckedBtf, check_btf
 from beespace.btf.codec import Adapter, Codec, EnumValue, StructValue, decode, encode
+from beespace.btf.core import BAD_RELO_IMM, CoreRelocator, CoreResult, patch_insn
+from beespace.btf.core_spec import CoreSpec
 from beespace.btf.ext import (
     BtfExt,
     CoreRelo,
@@ -20,6 +23,7 @@ from beespace.btf.ext import (
 from beespace.btf.fields import MAP_FIELDS, OBJECT_FIELDS, check_and_fixup_fields, parse_fields, parse_struct_metas
 from beespace.btf.record import BtfField, BtfRecord
 from beespace.btf.resolve import FieldRef
+from beespace.btf.source import elf_section, open_btf, open_kernel_btf
 from beespace.btf.types import (
     INT_BOOL,
     INT_CHAR,
@@ -53,7 +57,9 @@ from beespace.btf.types import (
 )
 
 __all__ = [
+    "BAD_RELO_IMM",
     "BTF_MAGIC",
+    "BTF_MAX_SIZE",
     "BTF_VERSION",
     "INT_BOOL",
     "INT_CHAR",
@@ -69,9 +75,13 @@ __all__ = [
     "BtfField",
     "BtfRecord",
     "BtfType",
+    "CheckedBtf",
     "Codec",
     "Const",
     "CoreRelo",
+    "CoreRelocator",
+    "CoreResult",
+    "CoreSpec",
     "Datasec",
     "DeclTag",
     "Enum",
@@ -100,14 +110,19 @@ __all__ = [
     "Void",
     "Volatile",
     "check_and_fixup_fields",
+    "check_btf",
     "declare",
     "decode",
     "decode_func_info",
     "decode_line_info",
+    "elf_section",
     "encode",
     "encode_func_info",
     "encode_line_info",
+    "open_btf",
+    "open_kernel_btf",
     "parse_fields",
     "parse_struct_metas",
+    "patch_insn",
     "type_name",
 ]

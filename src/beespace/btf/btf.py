@@ -263,6 +263,12 @@ class Btf:
         """Byte offset in ``raw`` of the ``struct btf_type`` of an own type."""
         return self.header.hdr_len + self.header.type_off + 4 * self._word_off(type_id)
 
+    def raw_type(self, type_id: int) -> tuple[Btf, array[int], int]:
+        """Where the words of a type are: the Btf that owns it, its type section, index of its first word."""
+        if type_id < self.start_id and self.base is not None:
+            return self.base.raw_type(type_id)
+        return self, self._words, self._word_off(type_id)
+
     def kind(self, type_id: int) -> int:
         """BTF_KIND_* of a type, without decoding it."""
         if type_id < self.start_id:
@@ -526,7 +532,7 @@ def _parse_header(raw: bytes, name: str) -> tuple[Header, bool]:
         raise bad("Unsupported version", 2)
     if header.hdr_len < _HEADER_SIZE or header.hdr_len > len(raw):
         raise bad("btf_header not found", 4)
-    if header.hdr_len % 4 or header.type_off % 4:
+    if header.type_off % 4:
         raise bad("Unaligned type_off", 8)
     if header.hdr_len + header.type_off + header.type_len > len(raw):
         raise bad("Invalid total section size", 12)

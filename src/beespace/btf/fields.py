@@ -56,7 +56,7 @@ _SPECIAL = {
     "bpf_list_node": _Special(uapi.BPF_LIST_NODE, 24, 8),
     "bpf_rb_root": _Special(uapi.BPF_RB_ROOT, 16, 8),
     "bpf_rb_node": _Special(uapi.BPF_RB_NODE, 32, 8),
-    "bpf_refcount": _Special(uapi.BPF_REFCOUNT, 4, 4, True),
+    "bpf_refcount": _Special(uapi.BPF_REFCOUNT, 4, 4),
 }
 _NODE_NAMES = {uapi.BPF_LIST_HEAD: "bpf_list_node", uapi.BPF_RB_ROOT: "bpf_rb_node"}
 _POINTER = _Special(uapi.BPF_KPTR_REF, 8, 8)

@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help demo setup test check format lint types fast build uapi clean
+.PHONY: help demo setup test check format lint types fast uapi bench oracle conformance clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -36,6 +36,19 @@ test: setup lint types ## everything CI runs: all tests compiled, then uncompile
 
 uapi: setup ## regenerate src/beespace/uapi from a running Linux 6.18 and linux-source-6.12
 	.venv/bin/python tools/gen_uapi.py
+
+bench: setup ## measurements that the documentation states
+	.venv/bin/python tools/bench_startup.py
+
+oracle: setup ## examples, tests and scenarios on both kernels (needs bpf(2)), then 50,000 generated programs
+	$(RUN) pytest -q -m oracle
+	$(RUN) beespace diff examples/flows/flows.bpf.o --pcap examples/flows/traffic.pcap
+	$(RUN) beespace fuzz --count 50000
+
+SELFTESTS ?= $(HOME)/.cache/beespace/selftests
+conformance: setup ## our verdicts on the kernel's selftests beside those of Linux 6.18 (VERDICTS=csv of recorded verdicts)
+	tools/build_selftests.sh $(SELFTESTS)
+	.venv/bin/python tools/conformance.py $(SELFTESTS)/obj $(VERDICTS)
 
 clean: ## remove what was built
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache

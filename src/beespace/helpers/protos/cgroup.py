@@ -29,42 +29,42 @@ PROTOS = (
         "void *bpf_get_local_storage(struct bpf_map *map, u64 flags)",
         RET_PTR_TO_MAP_VALUE, ARG_CONST_MAP_PTR, ARG_ANYTHING,
         only_map_types={BPF_MAP_TYPE_CGROUP_STORAGE, BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE},
-        ref="kernel/bpf/cgroup.c:bpf_get_local_storage",
+        since="4.19", ref="kernel/bpf/cgroup.c:bpf_get_local_storage",
     ),
     declare(
         "int bpf_get_retval(void)",
         RET_INTEGER,
-        ref="kernel/bpf/cgroup.c:bpf_get_retval",
+        since="5.18", ref="kernel/bpf/cgroup.c:bpf_get_retval",
     ),
     declare(
         "int bpf_set_retval(int retval)",
         RET_INTEGER, ARG_ANYTHING,
-        ref="kernel/bpf/cgroup.c:bpf_set_retval",
+        since="5.18", ref="kernel/bpf/cgroup.c:bpf_set_retval",
     ),
     declare(
         "long bpf_sysctl_get_name(struct bpf_sysctl_kern *ctx, char *buf, size_t buf_len, u64 flags)",
         RET_INTEGER, ARG_PTR_TO_CTX, ARG_PTR_TO_MEM | MEM_WRITE, ARG_CONST_SIZE, ARG_ANYTHING,
-        ref="kernel/bpf/cgroup.c:bpf_sysctl_get_name",
+        since="5.2", ref="kernel/bpf/cgroup.c:bpf_sysctl_get_name",
     ),
     declare(
         "long bpf_sysctl_get_current_value(struct bpf_sysctl_kern *ctx, char *buf, size_t buf_len)",
         RET_INTEGER, ARG_PTR_TO_CTX, ARG_PTR_TO_MEM | MEM_UNINIT | MEM_WRITE, ARG_CONST_SIZE,
-        ref="kernel/bpf/cgroup.c:bpf_sysctl_get_current_value",
+        since="5.2", ref="kernel/bpf/cgroup.c:bpf_sysctl_get_current_value",
     ),
     declare(
         "long bpf_sysctl_get_new_value(struct bpf_sysctl_kern *ctx, char *buf, size_t buf_len)",
         RET_INTEGER, ARG_PTR_TO_CTX, ARG_PTR_TO_MEM | MEM_UNINIT | MEM_WRITE, ARG_CONST_SIZE,
-        ref="kernel/bpf/cgroup.c:bpf_sysctl_get_new_value",
+        since="5.2", ref="kernel/bpf/cgroup.c:bpf_sysctl_get_new_value",
     ),
     declare(
         "long bpf_sysctl_set_new_value(struct bpf_sysctl_kern *ctx, const char *buf, size_t buf_len)",
         RET_INTEGER, ARG_PTR_TO_CTX, ARG_PTR_TO_MEM | MEM_RDONLY, ARG_CONST_SIZE,
-        ref="kernel/bpf/cgroup.c:bpf_sysctl_set_new_value",
+        since="5.2", ref="kernel/bpf/cgroup.c:bpf_sysctl_set_new_value",
     ),
     declare(
         "u64 bpf_get_netns_cookie_sockopt(struct bpf_sockopt_kern *ctx)",
         RET_INTEGER, ARG_PTR_TO_CTX_OR_NULL,
-        func_id=BPF_FUNC_get_netns_cookie, ref="kernel/bpf/cgroup.c:bpf_get_netns_cookie_sockopt",
+        func_id=BPF_FUNC_get_netns_cookie, since="5.7", ref="kernel/bpf/cgroup.c:bpf_get_netns_cookie_sockopt",
     ),
 )
 # fmt: on

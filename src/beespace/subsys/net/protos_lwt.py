@@ -21,27 +21,29 @@ PROTOS = (
     declare(
         "long bpf_lwt_in_push_encap(struct sk_buff *skb, u32 type, void *hdr, u32 len)",
         RET_INTEGER, ARG_PTR_TO_CTX, ARG_ANYTHING, ARG_PTR_TO_MEM | MEM_RDONLY, ARG_CONST_SIZE,
-        func_id=BPF_FUNC_lwt_push_encap, changes_pkt_data=True, ref="net/core/filter.c:bpf_lwt_in_push_encap",
+        func_id=BPF_FUNC_lwt_push_encap, changes_pkt_data=True,
+        since="4.18", ref="net/core/filter.c:bpf_lwt_in_push_encap",
     ),
     declare(
         "long bpf_lwt_xmit_push_encap(struct sk_buff *skb, u32 type, void *hdr, u32 len)",
         RET_INTEGER, ARG_PTR_TO_CTX, ARG_ANYTHING, ARG_PTR_TO_MEM | MEM_RDONLY, ARG_CONST_SIZE,
-        func_id=BPF_FUNC_lwt_push_encap, changes_pkt_data=True, ref="net/core/filter.c:bpf_lwt_xmit_push_encap",
+        func_id=BPF_FUNC_lwt_push_encap, changes_pkt_data=True,
+        since="4.18", ref="net/core/filter.c:bpf_lwt_xmit_push_encap",
     ),
     declare(
         "long bpf_lwt_seg6_store_bytes(struct sk_buff *skb, u32 offset, const void *from, u32 len)",
         RET_INTEGER, ARG_PTR_TO_CTX, ARG_ANYTHING, ARG_PTR_TO_MEM | MEM_RDONLY, ARG_CONST_SIZE,
-        changes_pkt_data=True, ref="net/core/filter.c:bpf_lwt_seg6_store_bytes",
+        changes_pkt_data=True, since="4.18", ref="net/core/filter.c:bpf_lwt_seg6_store_bytes",
     ),
     declare(
         "long bpf_lwt_seg6_action(struct sk_buff *skb, u32 action, void *param, u32 param_len)",
         RET_INTEGER, ARG_PTR_TO_CTX, ARG_ANYTHING, ARG_PTR_TO_MEM | MEM_RDONLY, ARG_CONST_SIZE,
-        changes_pkt_data=True, ref="net/core/filter.c:bpf_lwt_seg6_action",
+        changes_pkt_data=True, since="4.18", ref="net/core/filter.c:bpf_lwt_seg6_action",
     ),
     declare(
         "long bpf_lwt_seg6_adjust_srh(struct sk_buff *skb, u32 offset, s32 len)",
         RET_INTEGER, ARG_PTR_TO_CTX, ARG_ANYTHING, ARG_ANYTHING,
-        changes_pkt_data=True, ref="net/core/filter.c:bpf_lwt_seg6_adjust_srh",
+        changes_pkt_data=True, since="4.18", ref="net/core/filter.c:bpf_lwt_seg6_adjust_srh",
     ),
 )
 # fmt: on

@@ -1,0 +1,39 @@
+"""The user's side, in libbpf's vocabulary: kernels, objects, maps, programs, links."""
+
+from beespace.api.adapters import NETWORK_TYPES, Codecs, NetworkText
+from beespace.api.calls import Calls
+from beespace.api.compile import compile_c
+from beespace.api.kernels import LinuxKernel, OpensObjects
+from beespace.api.link import Link
+from beespace.api.map import Map
+from beespace.api.object import Names, Object
+from beespace.api.program import Program, RunResult
+from beespace.api.variables import ArrayView, StructView, Variables
+
+__all__ = [
+    "NETWORK_TYPES",
+    "ArrayView",
+    "Calls",
+    "Codecs",
+    "Link",
+    "LinuxKernel",
+    "Map",
+    "Names",
+    "NetworkText",
+    "Object",
+    "OpensObjects",
+    "Program",
+    "RunResult",
+    "StructView",
+    "Variables",
+    "compile_c",
+]
+
+
+def __getattr__(name: str) -> object:
+    # until the simulated kernel is part of beespace.kernel
+    if name == "Kernel":
+        from beespace.api import kernels
+
+        return kernels.__getattr__(name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

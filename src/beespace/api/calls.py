@@ -9,9 +9,14 @@ import ctypes
 import errno
 import os
 from collections.abc import Iterable
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from beespace.btf import Btf
 from beespace.errors import SyscallError
+from beespace.kernel import LinuxKernel
 from beespace.uapi import attr as attrs
 from beespace.uapi import bpf as uapi
 from beespace.uapi.record import Record
@@ -19,7 +24,7 @@ from beespace.uapi.record import Record
 if TYPE_CHECKING:
     from beespace.kernel import BpfKernel
 
-__all__ = ["Buffer", "Calls", "text"]
+__all__ = ["Buffer", "Calls", "Fds", "text"]
 
 _R = TypeVar("_R", bound=Record)
 
@@ -30,9 +35,10 @@ class Buffer:
     __slots__ = ("_memory", "size")
 
     def __init__(self, data: bytes | bytearray | memoryview | int) -> None:
-        initial = bytes(data)  # of a number: that many zeroes
-        self.size = len(initial)
-        self._memory = ctypes.create_string_buffer(initial, max(self.size, 1))
+        self.size = data if isinstance(data, int) else len(data)
+        self._memory = (ctypes.c_char * max(self.size, 1))()
+        if not isinstance(data, int):
+            ctypes.memmove(self._memory, bytes(data), self.size)
 
     @property
     def address(self) -> int:
@@ -44,6 +50,11 @@ class Buffer:
         """What is there now."""
         return ctypes.string_at(self._memory, self.size)
 
+    @property
+    def text(self) -> str:
+        """The C string that is there."""
+        return ctypes.string_at(self._memory).decode("utf-8", "backslashreplace") if self.size else ""
+
 
 def text(data: bytes) -> str:
     """A C string out of a buffer."""
@@ -53,6 +64,31 @@ def text(data: bytes) -> str:
 def _name(name: str) -> bytes:
     # BPF_OBJ_NAME_LEN with its NUL; the kernel allows [A-Za-z0-9_.]
     return name.encode()[: uapi.BPF_OBJ_NAME_LEN - 1]
+
+
+class Fds:
+    """Fds that one owner has; closed one by one or all together."""
+
+    def __init__(self, kernel: BpfKernel) -> None:
+        self.kernel = kernel
+        self._fds: dict[int, None] = {}
+
+    def own(self, fd: int) -> int:
+        """Take *fd* over."""
+        self._fds[fd] = None
+        return fd
+
+    def close(self, fd: int) -> None:
+        """Close *fd*."""
+        del self._fds[fd]
+        self.kernel.close(fd)
+
+    def close_all(self) -> None:
+        """Close those that are left, the last first."""
+        while self._fds:
+            fd, _ = self._fds.popitem()
+            with suppress(SyscallError):  # EBADF: the kernel was closed before its objects
+                self.kernel.close(fd)
 
 
 class Calls:
@@ -155,6 +191,10 @@ class Calls:
             raise SyscallError(e.errno or 0, f"{e.what} {what}", hint=f"after {done} of {count} elements") from None
         return attrs.MapBatchAttr.unpack(data).count, True
 
+    def map_fd_by_id(self, map_id: int) -> int:
+        """BPF_MAP_GET_FD_BY_ID."""
+        return self._call(uapi.BPF_MAP_GET_FD_BY_ID, attrs.GetIdAttr(map_id), f"id {map_id}")[0]
+
     # -------------------------------------------------------------- programs
 
     def prog_load(self, record: attrs.ProgLoadAttr, name: str) -> int:
@@ -208,10 +248,29 @@ class Calls:
         info = self._info(fd, record)
         return info, text(name.data), data.data
 
+    def btf_by_id(self, btf_id: int, base: Btf | None = None) -> Btf:
+        """The types of a BTF object of the kernel."""
+        fd = self.btf_fd_by_id(btf_id)
+        try:
+            _, name, data = self.btf_info(fd, with_data=True)
+        finally:
+            self.kernel.close(fd)
+        return Btf.parse(data, base=base, name=name)
+
+    @cached_property
+    def vmlinux(self) -> Btf | None:
+        """The kernel's own types."""
+        return self.kernel.btf_vmlinux()
+
     # ------------------------------------------------------- objects of bpffs
 
     def obj_pin(self, fd: int, path: str) -> None:
-        """BPF_OBJ_PIN."""
+        """BPF_OBJ_PIN; the folder is made when it is missing.
+
+        :see: tools/lib/bpf/libbpf.c:make_parent_dir
+        """
+        if isinstance(self.kernel, LinuxKernel):
+            Path(path).parent.mkdir(0o700, exist_ok=True)
         buf = Buffer(os.fsencode(path) + b"\0")
         self._call(uapi.BPF_OBJ_PIN, attrs.ObjPinAttr(buf.address, fd), path)
 

@@ -14,7 +14,6 @@ All data of all kinds are 32-bit words, so the section is one ``array("I")`` and
 from __future__ import annotations
 
 import mmap
-import re
 import struct
 import sys
 from array import array
@@ -103,6 +102,7 @@ class Btf:
         "_align",
         "_by_name",
         "_first",
+        "_flavors",
         "_names",
         "_offs",
         "_start_str",
@@ -145,6 +145,7 @@ class Btf:
             zip(reversed(self._names), range(self.nr_types - 1, self.start_id - 1, -1), strict=True),
         )
         self._by_name: dict[str, tuple[int, ...]] = {}
+        self._flavors: dict[str, tuple[int, ...]] = {}
         self._types: dict[int, t.BtfType] = {}
         self._align: dict[int, int] = {}
         self._tags: dict[int, list[tuple[int, str]]] | None = None
@@ -373,11 +374,22 @@ class Btf:
 
     def find_flavors(self, name: str) -> tuple[int, ...]:
         """Ids whose name is *name*, or *name* followed by ``___`` and a flavour, ascending."""
-        found = list(self.base.find_flavors(name)) if self.base is not None else []
-        pattern = re.escape(name.encode("utf-8", "surrogateescape")) + rb"(?:___[^\0]+)?\0"
-        for match in re.finditer(b"(?=" + pattern + b")", self._strings) if name else ():
-            found.extend(self._ids_at(self._start_str + match.start()))
-        return tuple(sorted(found))
+        ids = self._flavors.get(name)
+        if ids is None:
+            found = list(self.base.find_flavors(name)) if self.base is not None else []
+            found.extend(i for at in self._flavor_offsets(name) for i in self._ids_at(self._start_str + at))
+            ids = self._flavors[name] = tuple(sorted(found))
+        return ids
+
+    def _flavor_offsets(self, name: str) -> Iterator[int]:
+        needle, strings = name.encode("utf-8", "surrogateescape"), self._strings
+        at = strings.find(needle) if needle else -1
+        while at >= 0:
+            end = at + len(needle)
+            rest = strings[end : end + 4]
+            if rest[:1] == b"\0" or (rest[:3] == b"___" and rest[3:] != b"\0" and strings.find(b"\0", end) >= 0):
+                yield at
+            at = strings.find(needle, at + 1)
 
     def _lookup(self, name: str) -> tuple[int, ...]:
         # Any position of the string section may be a name (tails can be shared), so every occurrence is looked up; the

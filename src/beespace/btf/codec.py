@@ -50,7 +50,8 @@ _FLOATS = {2: "e", 4: "f", 8: "d"}
 
 @dataclass(frozen=True, slots=True)
 class Adapter:
-    """How values of one named type (typedef, struct, union, enum) look to Python, instead of the table above.
+    """How values of one named type (typedef, struct, union, enum; an array as C spells it, ``__u8[6]``) look to Python,
+    instead of the table above.
 
     :ivar decode: bytes of the value -> Python value; ``None`` leaves it to the table.
     :ivar encode: Python value -> bytes of the value, or ``None`` for values it does not know, which the table handles.
@@ -150,7 +151,8 @@ class _Node(Protocol):
 class Codec:
     """Reads and writes values of one type.
 
-    :param adapters: by name of typedef, struct, union or enum; the outermost name that a type has wins.
+    :param adapters: by name of typedef, struct, union or enum, or spelling of an array; the outermost that a type has
+        wins.
     :param strings: decode char arrays to ``str``; otherwise to ``bytes``.
     :raises BtfError: the type has no size.
     """
@@ -458,7 +460,9 @@ class _Compiler:
     def adapted(self, type_id: int, depth: int) -> _Node:
         at = self.btf.skip_mods(type_id)
         btf_type = self.btf.type(at)
-        adapter = self.adapters.get(btf_type.name) if btf_type.name else None
+        # arrays have no name: their spelling, "__u8[6]"
+        name = self.btf.type_name(at) if self.adapters and isinstance(btf_type, t.Array) else btf_type.name
+        adapter = self.adapters.get(name) if name else None
         node = self.node(btf_type.type, depth + 1) if isinstance(btf_type, t.Typedef) else self.plain(at, depth)
         return node if adapter is None else _Adapted(node, adapter)
 

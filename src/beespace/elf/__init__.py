@@ -1,19 +1,17 @@
 """Object files of ``clang -target bpf`` as plain data; deterministic, no kernel, no host state."""
 
+from beespace.elf.btf_fixup import resize_datasec
 from beespace.elf.file import ElfFile, Reloc, Section, Symbol
 from beespace.elf.link import LinkedProgram, link
 from beespace.elf.maps import adjust_ringbuf_size
 from beespace.elf.reader import read_object
 from beespace.elf.spec import (
     CallRef,
-    CoreRelo,
     ExternRef,
     ExternSpec,
-    FuncInfoRec,
     FuncRef,
     KcfgType,
     KfuncRef,
-    LineInfoRec,
     MapRef,
     MapSpec,
     MapValueRef,
@@ -25,15 +23,12 @@ from beespace.elf.spec import (
 
 __all__ = [
     "CallRef",
-    "CoreRelo",
     "ElfFile",
     "ExternRef",
     "ExternSpec",
-    "FuncInfoRec",
     "FuncRef",
     "KcfgType",
     "KfuncRef",
-    "LineInfoRec",
     "LinkedProgram",
     "MapRef",
     "MapSpec",
@@ -48,4 +43,5 @@ __all__ = [
     "adjust_ringbuf_size",
     "link",
     "read_object",
+    "resize_datasec",
 ]

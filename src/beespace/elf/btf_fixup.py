@@ -11,14 +11,15 @@ import struct
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from beespace.btf import Btf, Datasec, Func, FuncProto, Int, SecVar, Var
+from beespace.btf import Array, Btf, Datasec, Func, FuncProto, Int, SecVar, Var
 from beespace.elf.file import STB_GLOBAL, STB_WEAK, STT_OBJECT, ElfFile, Symbol
+from beespace.errors import BtfError
 from beespace.uapi import bpf as uapi
 
 if TYPE_CHECKING:
     from beespace.elf.spec import ExternSpec
 
-__all__ = ["fix_btf"]
+__all__ = ["fix_btf", "resize_datasec"]
 
 _U32 = struct.Struct("<I")
 _SECVAR = struct.Struct("<III")
@@ -34,6 +35,7 @@ class _Editor:
         self.raw = bytearray(btf.raw)
         self._new_types = bytearray()
         self._new_strings = bytearray()
+        self._next_id = btf.nr_types
 
     def set(self, type_id: int, word: int, value: int) -> None:
         _U32.pack_into(self.raw, self.btf.type_offset(type_id) + 4 * word, value)
@@ -50,13 +52,19 @@ class _Editor:
             at = self.btf.type_offset(type_id) + 4 * (_DATA + 3 * i)
             _SECVAR.pack_into(self.raw, at, v.type, v.offset, v.size)
 
-    def add_var(self, name: str, type_id: int, linkage: int) -> tuple[int, int]:
-        # type id and name offset of the new VAR
+    def name_off(self, type_id: int) -> int:
+        (name_off,) = _U32.unpack_from(self.raw, self.btf.type_offset(type_id))
+        return int(name_off)
+
+    def add_string(self, text: str) -> int:
         name_off = self.btf.header.str_len + len(self._new_strings)
-        self._new_strings += name.encode() + b"\0"
-        new_id = self.btf.nr_types + len(self._new_types) // 16
-        self._new_types += struct.pack("<IIII", name_off, uapi.BTF_KIND_VAR << 24, type_id, linkage)
-        return new_id, name_off
+        self._new_strings += text.encode() + b"\0"
+        return name_off
+
+    def add(self, name_off: int, kind: int, size_or_type: int, *data: int) -> int:
+        self._new_types += struct.pack(f"<{3 + len(data)}I", name_off, kind << 24, size_or_type, *data)
+        self._next_id += 1
+        return self._next_id - 1
 
     def result(self) -> Btf:
         if not self._new_types:
@@ -135,7 +143,8 @@ def _fix_ksyms(elf: ElfFile, edit: _Editor, type_id: int, sec: Datasec, externs:
     int_id = next((i for i, t in btf.types() if isinstance(t, Int) and t.bits == 32), 0)
     dummy_id = dummy_name = 0
     if any(isinstance(btf.type(v.type), Func) for v in sec.vars):
-        dummy_id, dummy_name = edit.add_var(_DUMMY, int_id, uapi.BTF_VAR_GLOBAL_ALLOCATED)
+        dummy_name = edit.add_string(_DUMMY)
+        dummy_id = edit.add(dummy_name, uapi.BTF_KIND_VAR, int_id, uapi.BTF_VAR_GLOBAL_ALLOCATED)
     variables = []
     for i, secvar in enumerate(sec.vars):
         _extern_of(elf, btf, secvar, externs)
@@ -161,3 +170,30 @@ def _extern_of(elf: ElfFile, btf: Btf, secvar: SecVar, externs: Mapping[str, Ext
     if extern is None or extern.type_id != secvar.type:
         raise elf.error(f"failed to find extern definition for BTF var '{name}'", ".BTF")
     return extern
+
+
+def resize_datasec(btf: Btf, type_id: int, size: int) -> Btf:
+    """The same types, with a data section of *size* bytes: its last variable, an array, gets more or fewer elements.
+
+    :raises BtfError: the last variable is no array, or does not end at *size*.
+    :see: tools/lib/bpf/libbpf.c:map_btf_datasec_resize
+    """
+    datasec = btf.type(type_id)
+    if not isinstance(datasec, Datasec) or not datasec.vars:
+        raise BtfError(f"cannot be resized, no variables in [{type_id}]", section=".BTF")
+    last = datasec.vars[-1]
+    var = btf.type(last.type)
+    array = btf.type(btf.skip_mods_and_typedefs(var.type)) if isinstance(var, Var) else var
+    if not isinstance(var, Var) or not isinstance(array, Array):
+        raise BtfError(f"{datasec.name}: cannot be resized, last var must be an array", section=".BTF")
+    elem_size, room = btf.size(array.type), size - last.offset
+    if room <= 0 or not elem_size or room % elem_size:
+        raise BtfError(
+            f"{datasec.name}: cannot be resized, '{var.name}' has elements of {elem_size} bytes",
+            expected=f"{last.offset} + a multiple of {elem_size}", found=size,
+        )  # fmt: skip
+    edit = _Editor(btf)
+    array_id = edit.add(0, uapi.BTF_KIND_ARRAY, 0, array.type, array.index_type, room // elem_size)
+    var_id = edit.add(edit.name_off(last.type), uapi.BTF_KIND_VAR, array_id, var.linkage)
+    edit.set_datasec(type_id, size, [*datasec.vars[:-1], SecVar(var_id, last.offset, room)])
+    return edit.result()

@@ -5,19 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from beespace.btf import Func
-from beespace.elf.spec import (
-    CallRef,
-    ExternRef,
-    FuncInfoRec,
-    FuncRef,
-    KfuncRef,
-    LineInfoRec,
-    MapRef,
-    MapValueRef,
-    ObjectSpec,
-    ProgSpec,
-)
+from beespace.btf import ExtFuncInfo, ExtLineInfo, Func
+from beespace.elf.spec import CallRef, ExternRef, FuncRef, KfuncRef, MapRef, MapValueRef, ObjectSpec, ProgSpec
 from beespace.errors import ElfError
 from beespace.isa.insn import Insn
 from beespace.uapi import bpf as uapi
@@ -39,8 +28,8 @@ class LinkedProgram:
     name: str
     insns: tuple[Insn, ...] = field(repr=False)
     refs: tuple[KernelRef, ...] = field(repr=False)
-    func_info: tuple[FuncInfoRec, ...] = field(repr=False)
-    line_info: tuple[LineInfoRec, ...] = field(repr=False)
+    func_info: tuple[ExtFuncInfo, ...] = field(repr=False)
+    line_info: tuple[ExtLineInfo, ...] = field(repr=False)
     starts: dict[int, str] = field(default_factory=dict)
 
 
@@ -97,7 +86,7 @@ def _callees(func: ProgSpec) -> Iterator[int]:
     return (ref.subprog for ref in func.refs if isinstance(ref, CallRef | FuncRef))
 
 
-def _func_info(prog: ProgSpec, order: Sequence[tuple[ProgSpec, int]]) -> Iterator[FuncInfoRec]:
+def _func_info(prog: ProgSpec, order: Sequence[tuple[ProgSpec, int]]) -> Iterator[ExtFuncInfo]:
     if prog.func_info:
         for func, start in order:
             if not func.func_info:
@@ -106,7 +95,7 @@ def _func_info(prog: ProgSpec, order: Sequence[tuple[ProgSpec, int]]) -> Iterato
                 yield replace(info, insn_off=start + info.insn_off)
 
 
-def _line_info(prog: ProgSpec, order: Sequence[tuple[ProgSpec, int]]) -> Iterator[LineInfoRec]:
+def _line_info(prog: ProgSpec, order: Sequence[tuple[ProgSpec, int]]) -> Iterator[ExtLineInfo]:
     if prog.line_info:
         for func, start in order:
             if not func.line_info:

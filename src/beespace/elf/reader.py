@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from beespace.btf import Btf
-from beespace.elf.btf_ext import attach_info, read_btf_ext
+from beespace.btf import Btf, BtfExt
+from beespace.elf.btf_ext import attach_info
 from beespace.elf.btf_fixup import fix_btf
 from beespace.elf.data import data_maps, kconfig_map
 from beespace.elf.externs import collect_externs
@@ -68,7 +68,7 @@ def read_object(data: bytes, path: str | None = None, *, name: str | None = None
     functions = resolve_refs(elf, functions, targets)
     ext = elf.find(".BTF.ext")
     if ext is not None and btf is not None:
-        functions = replace(functions, all=attach_info(elf, functions.all, read_btf_ext(elf, ext, btf), btf))
+        functions = replace(functions, all=attach_info(elf, functions.all, BtfExt.parse(ext.data, btf)))
     return ObjectSpec(
         name=_object_name(path) if name is None else name[:_NAME_MAX],
         path=path,
@@ -96,7 +96,7 @@ def _read_btf(elf: ElfFile) -> Btf | None:
     if section.type != SHT_PROGBITS:
         raise elf.error("section of a wrong type", ".BTF", expected="SHT_PROGBITS", found=section.type)
     btf = Btf.parse(section.data, name=elf.path or "")
-    if btf.swapped:
+    if btf.byteorder != "little":
         raise BtfError("BTF in the other byte order", path=elf.path, section=".BTF", offset=0)
     return btf
 

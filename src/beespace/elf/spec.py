@@ -9,18 +9,15 @@ from typing import TYPE_CHECKING
 from beespace.isa.insn import Insn
 
 if TYPE_CHECKING:
-    from beespace.btf import Btf
+    from beespace.btf import Btf, CoreRelo, ExtFuncInfo, ExtLineInfo
 
 __all__ = [
     "CallRef",
-    "CoreRelo",
     "ExternRef",
     "ExternSpec",
-    "FuncInfoRec",
     "FuncRef",
     "KcfgType",
     "KfuncRef",
-    "LineInfoRec",
     "MapRef",
     "MapSpec",
     "MapValueRef",
@@ -84,41 +81,14 @@ Ref = MapRef | MapValueRef | CallRef | FuncRef | ExternRef | KfuncRef
 
 
 @dataclass(frozen=True, slots=True)
-class FuncInfoRec:
-    """``struct bpf_func_info``; ``insn_off`` in 8-byte slots."""
-
-    insn_off: int
-    type_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class LineInfoRec:
-    """``struct bpf_line_info``; ``insn_off`` in 8-byte slots, the others are offsets into the BTF strings."""
-
-    insn_off: int
-    file_name_off: int
-    line_off: int
-    line_col: int
-
-
-@dataclass(frozen=True, slots=True)
-class CoreRelo:
-    """``struct bpf_core_relo``, with ``insn_idx`` in 8-byte slots of its function and the access string resolved."""
-
-    insn_idx: int
-    type_id: int  # in the object's BTF
-    access_str: str  # "0:1:2"
-    kind: int  # enum bpf_core_relo_kind
-
-
-@dataclass(frozen=True, slots=True)
 class ProgSpec:
     """A function: an entry point (its own section), or a subprogram (``.text``).
 
     :ivar section: what SEC() said, without the leading ``?``.
     :ivar insn_off: 8-byte slot in the section.
     :ivar insns: as compiled; every pseudo call and every load of an address has a row in ``refs``.
-    :ivar func_info: rows of .BTF.ext, ``insn_off`` relative to this function; likewise ``line_info``.
+    :ivar func_info: rows of .BTF.ext, ``insn_off`` in 8-byte slots of this function; likewise ``line_info`` and
+        ``core_relos``.
     """
 
     name: str
@@ -130,8 +100,8 @@ class ProgSpec:
     is_global: bool = True
     is_hidden: bool = False  # global symbol of hidden visibility: BTF says static
     refs: tuple[Ref, ...] = field(default=(), repr=False)
-    func_info: tuple[FuncInfoRec, ...] = field(default=(), repr=False)
-    line_info: tuple[LineInfoRec, ...] = field(default=(), repr=False)
+    func_info: tuple[ExtFuncInfo, ...] = field(default=(), repr=False)
+    line_info: tuple[ExtLineInfo, ...] = field(default=(), repr=False)
     core_relos: tuple[CoreRelo, ...] = field(default=(), repr=False)
 
 

@@ -7,6 +7,7 @@ import errno
 import mmap as _mmap
 import os
 import re
+import weakref
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ _NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
 _UNPRIVILEGED = Path("/proc/sys/kernel/unprivileged_bpf_disabled")
 _VMLINUX_BTF = Path("/sys/kernel/btf/vmlinux")
 _POSSIBLE = Path("/sys/devices/system/cpu/possible")
+_MAP_FIXED_NOREPLACE = 0x100000  # include/uapi/asm-generic/mman-common.h
 _PROBE_ATTR_BYTES = 16  # up to max_entries: enough for an array
 
 
@@ -98,12 +100,35 @@ class LinuxKernel:
         except OSError as error:
             raise SyscallError(error.errno or 0, f"dup {fd}") from None
 
-    def mmap(self, fd: int, length: int, prot: int, offset: int = 0) -> memoryview:
+    def mmap(self, fd: int, length: int, prot: int, offset: int = 0, *, addr: int = 0) -> memoryview:
         """mmap(2) with MAP_SHARED; unmapped when the view is gone."""
+        if addr:
+            return self._mmap_at(fd, length, prot, offset, addr)
         try:
             return memoryview(_mmap.mmap(fd, length, flags=_mmap.MAP_SHARED, prot=prot, offset=offset))
         except OSError as error:
             raise SyscallError(error.errno or 0, f"mmap {fd}") from None
+
+    def _mmap_at(self, fd: int, length: int, prot: int, offset: int, addr: int) -> memoryview:
+        # Python's mmap has no address. MAP_FIXED_NOREPLACE: never on top of something else.
+        mmap, munmap = self._libc.mmap, self._libc.munmap
+        mmap.restype, mmap.argtypes = ctypes.c_void_p, (
+            ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long,
+        )  # fmt: skip
+        munmap.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
+        if mmap(addr, length, prot, _mmap.MAP_SHARED | _MAP_FIXED_NOREPLACE, fd, offset) != addr:
+            raise SyscallError(ctypes.get_errno(), f"mmap {fd} at {addr:#x}")
+        memory = (ctypes.c_ubyte * length).from_address(addr)
+        weakref.finalize(memory, munmap, addr, length)
+        view = memoryview(memory).cast("B")
+        return view if prot & _mmap.PROT_WRITE else view.toreadonly()
+
+    def read(self, fd: int, size: int) -> bytes:
+        """read(2)."""
+        try:
+            return os.read(fd, size)
+        except OSError as error:
+            raise SyscallError(error.errno or 0, f"read {fd}") from None
 
     def btf_vmlinux(self) -> Btf | None:
         """/sys/kernel/btf/vmlinux, None when the kernel was built without CONFIG_DEBUG_INFO_BTF."""

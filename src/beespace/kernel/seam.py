@@ -59,13 +59,21 @@ class BpfKernel(Protocol):
         """A further fd for the same object, closed on exec. :raises SyscallError: EBADF."""
         ...
 
-    def mmap(self, fd: int, length: int, prot: int, offset: int = 0) -> memoryview:
+    def mmap(self, fd: int, length: int, prot: int, offset: int = 0, *, addr: int = 0) -> memoryview:
         """Map a map's memory (MAP_SHARED).
 
         :param length: bytes; rounded up to pages by the kernel.
         :param prot: ``mmap.PROT_READ | mmap.PROT_WRITE``; without PROT_WRITE the view is read-only.
         :param offset: bytes, a multiple of the page size.
+        :param addr: where (an arena made with ``map_extra`` has to be there), 0 for anywhere.
         :raises SyscallError: EINVAL, EACCES, EPERM, ENOTSUPP as the map's map_mmap.
+        """
+        ...
+
+    def read(self, fd: int, size: int) -> bytes:
+        """read(2) from an fd of BPF_ITER_CREATE: at most *size* bytes, none at the end.
+
+        :raises SyscallError: the errno that read(2) gives.
         """
         ...
 

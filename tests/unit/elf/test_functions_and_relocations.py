@@ -128,5 +128,5 @@ def test_core_relocations_are_cut_by_function(object_spec):
     spec = object_spec("core")
     reads, fails = (prog(spec, name) for name in ("reads", "fails"))
     assert [(spec.btf.name_of(r.type_id), r.access_str) for r in fails.core_relos] == [("task_struct___old", "0:1")]
-    assert all(0 <= r.insn_idx < len(p.insns) for p in (reads, fails) for r in p.core_relos)
+    assert all(0 <= r.insn_off < len(p.insns) for p in (reads, fails) for r in p.core_relos)
     assert {r.access_str for r in reads.core_relos} >= {"0:1", "0:2", "0:3", "0"}

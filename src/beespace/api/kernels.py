@@ -1,0 +1,120 @@
+"""The two kernels as users have them: with open() and load().
+
+``beespace.kernel`` cannot know the loader, which stands above it; hence these subclasses.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from beespace import kernel as _kernel
+from beespace.api.calls import Calls
+from beespace.api.compile import compile_c
+from beespace.api.map import Map
+from beespace.api.object import Object
+from beespace.elf import read_object
+from beespace.kernel.slices import linux_registry
+
+if TYPE_CHECKING:
+    from beespace.btf import Btf
+    from beespace.decl.prog import SectionDef
+
+__all__ = ["LinuxKernel", "OpensObjects"]
+
+
+class OpensObjects:
+    """Mixed into a BpfKernel: open(), load() and what else users do with a kernel."""
+
+    @cached_property
+    def calls(self) -> Calls:
+        """Typed bpf(2) commands."""
+        return Calls(self)  # type: ignore[arg-type]  # mixed into a BpfKernel
+
+    def open(
+        self,
+        source: str | os.PathLike[str] | bytes,
+        *,
+        name: str | None = None,
+        pin_root_path: str | os.PathLike[str] | None = None,
+        kconfig: Mapping[str, str] | None = None,
+        btf_custom: Btf | None = None,
+        log_level: int = 0,
+    ) -> Object:
+        """Read an object file without loading it, to set constants, sizes and what to load.
+
+        :param source: path of a ``.bpf.o``, of a ``.c`` to compile with clang, or the bytes of an object.
+        :param name: object name instead of the file's; part of the names of section maps.
+        :param pin_root_path: folder for maps that are pinned by name, instead of /sys/fs/bpf.
+        :param kconfig: CONFIG_* -> value as in a .config file, before the kernel's own.
+        :param btf_custom: kernel types for CO-RE instead of the kernel's own.
+        :param log_level: of programs that do not set theirs.
+        :raises ElfError: not an object file that can be opened; BtfError: its types are malformed.
+        """
+        path = None if isinstance(source, bytes) else os.fspath(source)
+        if path is None:
+            data = source
+        elif path.endswith(".c"):
+            data = compile_c(path)
+        else:
+            data = Path(path).read_bytes()
+        assert isinstance(data, bytes)
+        return Object(
+            self.calls,
+            read_object(data, path, name=name),
+            self._section_defs(),
+            pin_root_path=os.fspath(pin_root_path) if pin_root_path is not None else None,
+            kconfig=kconfig,
+            btf_custom=btf_custom,
+            log_level=log_level,
+        )
+
+    def load(self, source: str | os.PathLike[str] | bytes, **options: Any) -> Object:
+        """open() and Object.load().
+
+        :raises VerifierError: a program is rejected; see Object.load() for the others.
+        """
+        return self.open(source, **options).load()
+
+    def open_map(self, path: str | os.PathLike[str], flags: int = 0) -> Map:
+        """A pinned map. :param flags: BPF_F_RDONLY, BPF_F_WRONLY."""
+        return Map.from_fd(self.calls, self.calls.obj_get(os.fspath(path), flags))
+
+    def map_by_id(self, map_id: int) -> Map:
+        """A map by its id. :raises SyscallError: ENOENT."""
+        return Map.from_fd(self.calls, self.calls.map_fd_by_id(map_id))
+
+    def _section_defs(self) -> tuple[SectionDef, ...]:
+        # of this kernel's version; the running kernel's program types are those of the newest that is modelled
+        registry = getattr(self, "registry", None)
+        return registry.section_defs() if registry is not None else _newest_section_defs()
+
+
+@cache
+def _newest_section_defs() -> tuple[SectionDef, ...]:
+    return linux_registry().section_defs()
+
+
+class LinuxKernel(OpensObjects, _kernel.LinuxKernel):
+    """The running kernel, through bpf(2).
+
+    >>> with LinuxKernel() as kernel:                    # doctest: +SKIP
+    ...     obj = kernel.load("flow.bpf.o")
+    ...     obj.progs.count.run(packet)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def __repr__(self) -> str:
+        return f"<LinuxKernel {os.uname().release}>"
+
+
+def __getattr__(name: str) -> Any:
+    # until the simulated kernel is part of beespace.kernel
+    if name == "Kernel" and hasattr(_kernel, "Kernel"):
+        return type("Kernel", (OpensObjects, _kernel.Kernel), {"__doc__": "The simulated kernel."})
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

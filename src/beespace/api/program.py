@@ -1,0 +1,373 @@
+"""Programs of an object: configured before it is loaded, run after.
+
+:see: tools/lib/bpf/libbpf.c:bpf_program__set_type and its kin
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from beespace.api.attach_target import set_attach_target
+from beespace.api.calls import Buffer
+from beespace.btf import Codec, FuncProto, Ptr, StructValue, Void
+from beespace.elf import LinkedProgram, ProgSpec
+from beespace.errors import BtfError, SyscallError
+from beespace.isa.insn import Insn
+from beespace.kernel import LinuxKernel
+from beespace.uapi import bpf as uapi
+from beespace.uapi.attr import ProgTestRunAttr
+from beespace.uapi.enums import name_of
+
+if TYPE_CHECKING:
+    from beespace.api.link import Link
+    from beespace.api.object import Object
+    from beespace.decl.prog import SectionDef
+
+__all__ = ["Program", "RunResult"]
+
+_DATA_ROOM = 1 << 16  # what a program may add to its data, bytes
+# Their test_run takes the context alone, by pointer, and runs once: other fields give EINVAL.
+_CTX_ONLY = frozenset(
+    (
+        uapi.BPF_PROG_TYPE_SYSCALL,
+        uapi.BPF_PROG_TYPE_RAW_TRACEPOINT,
+        uapi.BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a test run gave.
+
+    :ivar retval: R0 as ``int`` (s32): -1 is TC_ACT_UNSPEC.
+    :ivar data: the packet afterwards, ``None`` when there was none.
+    :ivar ctx: the context afterwards, as a StructValue when the program's BTF says what it is; ``None`` without.
+    :ivar duration_ns: mean of the repetitions, by the kernel's clock.
+    :ivar printk: lines of bpf_printk(), where the kernel can tell them from those of others.
+    """
+
+    retval: int
+    data: bytes | None = None
+    ctx: Any = None
+    duration_ns: int = 0
+    printk: tuple[str, ...] = field(default=())
+
+    def __repr__(self) -> str:
+        parts = [f"retval={self.retval}"]
+        if self.data is not None:
+            parts.append(f"data=<{len(self.data)} bytes>")
+        if self.ctx is not None:
+            parts.append(f"ctx={self.ctx!r}")
+        if self.printk:
+            parts.append(f"printk={self.printk!r}")
+        return f"RunResult({', '.join(parts)})"
+
+
+class Program:
+    """A BPF program.
+
+    What is said before the object is loaded cannot be changed after it (SyscallError EBUSY).
+
+    :ivar log: the verifier's, when ``log_level`` asked for it.
+    """
+
+    def __init__(self, obj: Object, spec: ProgSpec, section: SectionDef | None) -> None:
+        self._object = obj
+        self._spec = spec
+        self._section = section
+        self._fd: int | None = None
+        self._autoload = spec.autoload
+        self._prog_type = section.prog_type if section else uapi.BPF_PROG_TYPE_UNSPEC
+        self._expected_attach_type = section.attach_type if section else 0
+        self._flags = 0
+        self._log_level = obj.log_level
+        self._insns: tuple[Insn, ...] | None = None
+        self.attach_prog_fd = 0
+        self.attach_btf_id = 0
+        self.attach_btf_obj_fd = 0
+        self._linked: LinkedProgram | None = None
+        self.log = ""
+
+    def __repr__(self) -> str:
+        kind = name_of("bpf_prog_type", self._prog_type).removeprefix("BPF_PROG_TYPE_").lower()
+        state = f"fd {self._fd}" if self._fd is not None else "not loaded"
+        return f"<Program {self.name}: {kind}, SEC({self.section!r}), {len(self.insns)} insns, {state}>"
+
+    # ---------------------------------------------------------------------------------------------- configuration
+
+    @property
+    def name(self) -> str:
+        """The function."""
+        return self._spec.name
+
+    @property
+    def section(self) -> str:
+        """What SEC() says, without a leading ``?``."""
+        return self._spec.section
+
+    @property
+    def section_def(self) -> SectionDef | None:
+        """What the section's name means; ``None``: nothing that is known."""
+        return self._section
+
+    @property
+    def spec(self) -> ProgSpec:
+        """As read from the file."""
+        return self._spec
+
+    @property
+    def fd(self) -> int:
+        """:raises SyscallError: EBADF before the object is loaded, and for a program that is not."""
+        if self._fd is None:
+            raise SyscallError(errno.EBADF, f"prog {self.name}", hint="it has not been loaded")
+        return self._fd
+
+    @property
+    def is_loaded(self) -> bool:
+        """There is an fd."""
+        return self._fd is not None
+
+    @property
+    def insns(self) -> tuple[Insn, ...]:
+        """As compiled; once loaded, as the kernel received them, subprograms included."""
+        return self._insns if self._insns is not None else self._spec.insns
+
+    def _check_open(self, what: str) -> None:
+        if self._object.is_loaded:
+            raise SyscallError(errno.EBUSY, f"set {what} of prog {self.name}", hint="the object is loaded")
+
+    @property
+    def autoload(self) -> bool:
+        """Whether Object.load() loads it; False for SEC("?...")."""
+        return self._autoload
+
+    @autoload.setter
+    def autoload(self, value: bool) -> None:
+        self._check_open("autoload")
+        self._autoload = value
+
+    @property
+    def prog_type(self) -> int:
+        """BPF_PROG_TYPE_*."""
+        return self._prog_type
+
+    @prog_type.setter
+    def prog_type(self, value: int) -> None:
+        self._check_open("prog_type")
+        self._prog_type, self._section = value, None
+
+    @property
+    def expected_attach_type(self) -> int:
+        """enum bpf_attach_type; of a struct_ops program the number of the member."""
+        return self._expected_attach_type
+
+    @expected_attach_type.setter
+    def expected_attach_type(self, value: int) -> None:
+        self._check_open("expected_attach_type")
+        self._expected_attach_type = value
+
+    @property
+    def flags(self) -> int:
+        """``prog_flags``: BPF_F_* in addition to those that the section's name implies."""
+        return self._flags
+
+    @flags.setter
+    def flags(self, value: int) -> None:
+        self._check_open("flags")
+        self._flags = value
+
+    @property
+    def log_level(self) -> int:
+        """1: verifier log, 2: more of it, 4: statistics only. 0: a log only when it is rejected."""
+        return self._log_level
+
+    @log_level.setter
+    def log_level(self, value: int) -> None:
+        self._check_open("log_level")
+        self._log_level = value
+
+    def set_insns(self, insns: Sequence[Insn]) -> None:
+        """Load these instructions instead of the compiled ones; references are no longer filled in.
+
+        :see: tools/lib/bpf/libbpf.c:bpf_program__set_insns
+        """
+        self._check_open("insns")
+        self._insns = tuple(insns)
+
+    @property
+    def has_own_insns(self) -> bool:
+        """set_insns() was called: BTF.ext does not describe them."""
+        return self._insns is not None and self._linked is None
+
+    def set_linked(self, linked: LinkedProgram, insns: Sequence[Insn]) -> None:
+        """For the loader: the program with its subprograms, and the instructions the kernel will receive."""
+        self._linked, self._insns = linked, tuple(insns)
+
+    @property
+    def functions(self) -> Mapping[int, str]:
+        """Once loaded: names of the functions in ``insns`` by their first slot."""
+        return self._linked.starts if self._linked else {0: self.name}
+
+    def set_attach_target(self, name: str, prog: Program | int = 0) -> None:
+        """What a tracing, LSM or extension program attaches to: a kernel function, or a function of another program.
+
+        :param name: of the function; ``module:function`` for one of a module.
+        :param prog: the other program (or its fd), loaded already.
+        :raises SyscallError: EINVAL when there is no such function.
+        :see: tools/lib/bpf/libbpf.c:bpf_program__set_attach_target
+        """
+        self._check_open("attach target")
+        fd = prog if isinstance(prog, int) else prog.fd
+        set_attach_target(self._object, self, name, fd)
+
+    # --------------------------------------------------------------------------------------------------- running
+
+    def run(
+        self,
+        data: bytes | None = None,
+        ctx: Any = None,
+        *,
+        repeat: int = 1,
+        cpu: int | None = None,
+        flags: int = 0,
+        data_size_out: int | None = None,
+    ) -> RunResult:
+        """Run the program once (BPF_PROG_TEST_RUN).
+
+        :param data: the packet, for programs that have one.
+        :param ctx: the context: bytes, a mapping of its fields (``{"mark": 7}``), or a list of u64 arguments.
+        :param repeat: runs; ``data`` and ``ctx`` of the result are the last one's.
+        :param cpu: CPU to run on.
+        :param flags: BPF_F_TEST_*.
+        :param data_size_out: room for the packet afterwards, bytes; by default ample.
+        :raises SyscallError: ENOTSUPP for a program type that cannot be run, EINVAL, ENOSPC.
+        """
+        kernel = self._object.calls.kernel
+        ctx_bytes = self._ctx_bytes(ctx)
+        data_buf, ctx_buf = Buffer(data or b""), Buffer(ctx_bytes or b"")
+        room = (len(data) + _DATA_ROOM if data_size_out is None else data_size_out) if data is not None else 0
+        out, ctx_out = Buffer(room), Buffer(max(len(ctx_bytes), self._ctx_room()) if ctx_bytes is not None else 0)
+        record = ProgTestRunAttr(self.fd, data_size_in=data_buf.size, data_in=data_buf.address if data_buf.size else 0)
+        record.repeat = repeat if repeat != 1 else 0
+        record.flags = flags
+        if room:
+            record.data_size_out, record.data_out = out.size, out.address
+        if ctx_buf.size:
+            record.ctx_size_in, record.ctx_in = ctx_buf.size, ctx_buf.address
+            if self._prog_type not in _CTX_ONLY:
+                record.ctx_size_out, record.ctx_out = ctx_out.size, ctx_out.address
+        lines_before = len(_printk(kernel))
+        with self._on_cpu(record, cpu):
+            record = self._object.calls.prog_test_run(record, self.name)
+        after = ctx_buf.data if self._prog_type in _CTX_ONLY else ctx_out.data[: record.ctx_size_out]
+        return RunResult(
+            retval=(record.retval & 0xFFFFFFFF ^ 0x80000000) - 0x80000000,
+            data=out.data[: min(record.data_size_out, out.size)] if data is not None else None,
+            ctx=self._ctx_value(after) if ctx_buf.size else None,
+            duration_ns=record.duration,
+            printk=tuple(_printk(kernel)[lines_before:]),
+        )
+
+    @contextmanager
+    def _on_cpu(self, record: ProgTestRunAttr, cpu: int | None) -> Iterator[None]:
+        kernel = self._object.calls.kernel
+        if cpu is None:
+            yield
+        elif self._prog_type in (uapi.BPF_PROG_TYPE_RAW_TRACEPOINT, uapi.BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE):
+            record.flags |= uapi.BPF_F_TEST_RUN_ON_CPU
+            record.cpu = cpu
+            yield
+        elif isinstance(kernel, LinuxKernel):
+            # a test run is on the caller's CPU
+            before = os.sched_getaffinity(0)
+            try:
+                os.sched_setaffinity(0, {cpu})
+            except OSError as e:
+                raise SyscallError(e.errno or 0, f"run {self.name} on CPU {cpu}") from None
+            try:
+                yield
+            finally:
+                os.sched_setaffinity(0, before)
+        else:
+            simulated: Any = kernel
+            before_cpu, simulated.current_cpu = simulated.current_cpu, cpu
+            try:
+                yield
+            finally:
+                simulated.current_cpu = before_cpu
+
+    # The context's type: what the program's first parameter points to, if that is a struct.
+    def _ctx_codec(self) -> Codec | None:
+        btf = self._object.spec.btf
+        func_id = btf.find(self.name, uapi.BTF_KIND_FUNC) if btf is not None else 0
+        if btf is None or not func_id:
+            return None
+        proto = btf.type(btf.skip_mods_and_typedefs(getattr(btf.type(func_id), "type", 0)))
+        if not isinstance(proto, FuncProto) or not proto.params:
+            return None
+        pointer = btf.type(btf.skip_mods_and_typedefs(proto.params[0].type))
+        if not isinstance(pointer, Ptr) or isinstance(btf.type(btf.skip_mods_and_typedefs(pointer.type)), Void):
+            return None
+        try:
+            codec = self._object.codecs[pointer.type]
+        except BtfError:
+            return None  # a forward declaration: no layout to go by
+        return codec if isinstance(codec.decode(bytes(codec.size)), StructValue) else None
+
+    def _ctx_room(self) -> int:
+        codec = self._ctx_codec()
+        return codec.size if codec is not None else 0
+
+    def _ctx_bytes(self, ctx: Any) -> bytes | None:
+        if ctx is None or isinstance(ctx, bytes | bytearray | memoryview):
+            return None if ctx is None else bytes(ctx)
+        if isinstance(ctx, Sequence):
+            return b"".join((int(word) & 0xFFFFFFFFFFFFFFFF).to_bytes(8, "little") for word in ctx)
+        codec = self._ctx_codec()
+        if codec is None:
+            raise BtfError(f"prog {self.name}: the type of its context is not known: give bytes or a list of u64")
+        if not isinstance(ctx, Mapping | StructValue):
+            raise BtfError(f"prog {self.name}: {ctx!r} is not a {codec.name}")
+        return codec.encode(ctx)
+
+    def _ctx_value(self, data: bytes) -> Any:
+        codec = self._ctx_codec()
+        return codec.decode(data) if codec is not None and codec.size == len(data) else data
+
+    # ------------------------------------------------------------------------------------------------- attaching
+
+    def attach(self, target: Any = None, **options: Any) -> Link:
+        """Attach it; see Link.attach() for what the target of each program type is."""
+        from beespace.api.link import Link
+
+        return Link.attach(self, target, **options)
+
+    def pin(self, path: str) -> None:
+        """Pin in the BPF file system."""
+        self._object.calls.obj_pin(self.fd, path)
+
+    def set_fd(self, fd: int) -> None:
+        """It has been loaded: it is *fd*, which the Program owns."""
+        self._fd = self._object.fds.own(fd)
+
+    def close(self) -> None:
+        """Give back the fd."""
+        if self._fd is not None:
+            self._object.fds.close(self._fd)
+            self.forget_fd()
+
+    def forget_fd(self) -> None:
+        """Somebody has closed it."""
+        self._fd = None
+
+
+def _printk(kernel: Any) -> Sequence[str]:
+    # The simulated kernel keeps its lines; the real one's trace buffer is everybody's.
+    lines: Sequence[str] = getattr(kernel, "printk_lines", ())
+    return lines

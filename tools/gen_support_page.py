@@ -47,7 +47,7 @@ def prog_types(registry: Registry) -> str:
         (
             f"`{ptype.name}`",
             ", ".join(f"`{section.sec}`" for section in ptype.sections),
-            f"`struct {ptype.ctx_struct}`" if ptype.ctx_fields and ptype.ctx_struct.islower() else ptype.ctx_kind,
+            f"`struct {ptype.ctx_struct}`" if ptype.ctx_fields and not ptype.ctx_struct.startswith("__u") else ptype.ctx_kind,
             allowed(ptype),
             ptype.since,
             mark(ptype.test_run is not None),

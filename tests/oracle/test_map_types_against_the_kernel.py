@@ -6,7 +6,6 @@ import os
 import struct
 
 import pytest
-from beespace.uapi.flags import BPF_F_SLEEPABLE
 
 import livekernel
 from beespace.decl import Program
@@ -103,7 +102,7 @@ def test_sleepable_programs_may_use_the_types_the_kernel_lets_them(name, int_btf
     fd = create(map_type, map_type.required_flags, int_btf)
     try:
         program = insn(0x18, 1, uapi.BPF_PSEUDO_MAP_FD, 0, fd) + insn(0) + EXIT
-        verdict = livekernel.load(uapi.BPF_PROG_TYPE_SYSCALL, program, flags=BPF_F_SLEEPABLE)
+        verdict = livekernel.load(uapi.BPF_PROG_TYPE_SYSCALL, program, flags=uapi.BPF_F_SLEEPABLE)
         assert ("Sleepable programs can only use" not in verdict.log) == map_type.sleepable
     finally:
         os.close(fd)

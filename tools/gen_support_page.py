@@ -42,12 +42,17 @@ def allowed(ptype: ProgType) -> int:
     return len({row.proto if isinstance(row, Allow) else row for row in ptype.protos})
 
 
+def context(ptype: ProgType) -> str:
+    named = ptype.ctx_fields and not ptype.ctx_struct.startswith("__u")
+    return f"`struct {ptype.ctx_struct}`" if named else ptype.ctx_kind
+
+
 def prog_types(registry: Registry) -> str:
     rows = (
         (
             f"`{ptype.name}`",
             ", ".join(f"`{section.sec}`" for section in ptype.sections),
-            f"`struct {ptype.ctx_struct}`" if ptype.ctx_fields and not ptype.ctx_struct.startswith("__u") else ptype.ctx_kind,
+            context(ptype),
             allowed(ptype),
             ptype.since,
             mark(ptype.test_run is not None),

@@ -85,7 +85,7 @@ def writes(btf, ops, at, struct, sizes=SIZES, step=1):
 
 
 @pytest.mark.parametrize(
-    "ops, at, struct",
+    ("ops", "at", "struct"),
     [("tcp_congestion_ops", "cong_avoid", "tcp_sock"), ("bpf_dummy_ops", "test_2", "bpf_dummy_ops_state")],
 )
 def test_fields_a_struct_ops_program_may_write_are_the_kernels(ops, at, struct, btf):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from beespace.errors import InputError
-from beespace.isa import ROWS, assemble, check_fields, check_insns, check_operand
+from beespace.isa import ROWS, assemble, check_fields, check_insns, check_operand, names
 from beespace.testing.vectors import Case, parse, rows_of, vectors
+from gen_vectors import M64, alu, taken
 
 ROOT = Path(__file__).parents[3]
 BY_ID = {row.id: row for row in ROWS}
@@ -93,3 +94,42 @@ def test_generated_vectors_are_current():
         env={"PYTHONPATH": str(ROOT / "src")},
     )
     assert run.returncode == 0, run.stderr
+
+
+BINARY = names("alu") - {"MOVSX", "ADDR_SPACE_CAST", "NEG"}
+ALU_VECTORS = [vector for vector in vectors() if vector.file == "alu.data"]
+
+
+# Words a vector's program works on: (a, b) for two registers, (a, immediate).
+def operands(vector, case):
+    row = BY_ID[vector.row_id]
+    if row.src == "X":
+        return case.words if len(case.words) == 2 else case.words * 2
+    return case.words[0], int(vector.name.split()[-1])
+
+
+@pytest.mark.parametrize(
+    "row",
+    [row for row in ROWS if row.name in BINARY],
+    ids=lambda row: row.id,
+)
+def test_vectors_tell_an_operation_from_every_other(row):
+    cases = [(operands(v, c), c.r0) for v in ALU_VECTORS if v.row_id == row.id for c in v.cases]
+    for bits in (32, 64):
+        for other in BINARY:
+            same = all(alu(other, bits, a & M64, b & M64) == r0 for (a, b), r0 in cases)
+            assert same == (other == row.name and bits == row.width), f"{other} on {bits} bits"
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row.family == "jmp"], ids=lambda row: row.id)
+def test_vectors_tell_a_comparison_from_every_other(row):
+    for way in ("forward", "backward"):
+        cases = []
+        for vector in vectors():
+            if vector.row_id == row.id and f" {way}" in vector.name:
+                imm = None if row.src == "X" else int(vector.name.split()[-1])
+                cases += [(c.words if imm is None else (c.words[0], imm), c.r0 == 1) for c in vector.cases]
+        for bits in (32, 64):
+            for other in names("jmp"):
+                same = all(taken(other, bits, a & M64, b & M64) == jumped for (a, b), jumped in cases)
+                assert same == (other == row.name and bits == row.width), f"{way}: {other} on {bits} bits"

@@ -48,7 +48,13 @@ class Features:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Program types, helper and kfunc contracts, map types of one kernel version. Immutable."""
+    """Program types, helper and kfunc contracts, map types of one kernel version. Immutable.
+
+    :ivar pointer_fields: reg_type -> what may be loaded through such a pointer (sockets).
+    :ivar rules: sets and lists of kernel types and functions by name.
+    :ivar iter_targets: target -> context of ``SEC("iter/target")`` programs.
+    :ivar struct_ops: struct -> what programs that implement its members may do.
+    """
 
     features: Features
     prog_types: Mapping[int, ProgType]

@@ -12,15 +12,19 @@ tcpdump -i lo -U -w traffic.pcap 2>/dev/null &
 dump=$!
 sleep 1
 python3 - <<'PY'
-import http.client, http.server, socket, threading
+import http.client, http.server, socket, threading, time
 
 class Quiet(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        body = b"bee " * (300 * len(self.path))
+        # In pieces that fit a segment: loopback would offload a longer write as one frame that no wire carries.
+        self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        pieces = [b"bee " * 300] * len(self.path)
         self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(sum(map(len, pieces))))
         self.end_headers()
-        self.wfile.write(body)
+        for piece in pieces:
+            self.wfile.write(piece)
+            time.sleep(0.002)
     def log_message(self, *args):
         pass
 

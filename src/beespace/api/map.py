@@ -22,6 +22,7 @@ from beespace.uapi.enums import name_of
 if TYPE_CHECKING:
     from beespace.api.object import Object
     from beespace.api.program import Program
+    from beespace.btf import Btf
 
 __all__ = ["Map"]
 
@@ -428,6 +429,21 @@ class Map(MutableMapping[Any, Any]):
             elif len(seen) > 2 * self.max_entries + 1:
                 return
             key = self.next_key_bytes(key)
+
+    def items_bytes(self) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
+        """(key, values) of all elements: one value, or one for each possible CPU of a per-CPU map."""
+        size = self.value_size if self.map_type in PERCPU else self._value_io_size
+        for key in self.keys_bytes():
+            data = self.lookup_bytes(key)
+            if data is not None:  # deleted meanwhile otherwise
+                step = size + -size % 8 if self.map_type in PERCPU else len(data) or 1
+                yield key, tuple(data[at : at + size] for at in range(0, len(data), step))
+
+    @property
+    def btf(self) -> Btf | None:
+        """Where ``spec.key_type_id`` and ``spec.value_type_id`` are; ``None`` when nobody said."""
+        codec = self._value_codec or self._key_codec
+        return codec.btf if codec is not None else None
 
     def _check_key(self, key: bytes) -> None:
         if len(key) != self.key_size:

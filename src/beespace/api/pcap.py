@@ -238,5 +238,5 @@ class PcapngWriter:
         data = packet.data + bytes(-len(packet.data) % 4)
         stamp = packet.timestamp_ns
         fixed = struct.pack("<IIIII", 0, stamp >> 32, stamp & 0xFFFFFFFF, len(packet.data), packet.length)
-        option = struct.pack("<HHBQ3xHH", _OPT_EPB_VERDICT, 9, self._kind, verdict, 0, 0)
+        option = struct.pack("<HHBQ3xHH", _OPT_EPB_VERDICT, 9, self._kind, verdict & 0xFFFF_FFFF, 0, 0)
         self._block(_ENHANCED_PACKET, fixed + data + option)

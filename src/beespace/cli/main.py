@@ -59,6 +59,9 @@ def reports_errors(command: F) -> F:
             raise typer.Exit(exit_code(error)) from None
         except BrokenPipeError:
             raise typer.Exit(0) from None
+        except OSError as error:  # a file that cannot be read or written
+            print(f"error: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+            raise typer.Exit(EXIT_INPUT) from None
 
     return guarded  # type: ignore[return-value]  # wraps() keeps the signature that typer reads
 

@@ -17,7 +17,8 @@ from beespace.errors import InputError
 from beespace.uapi import bpf as uapi
 
 if TYPE_CHECKING:
-    from beespace.api import Kernel, LinuxKernel, Object, Program
+    from beespace.api import LinuxKernel, Object, Program
+    from beespace.api.kernels import Kernel
     from beespace.api.pcap import CapturedPacket
 
 __all__ = ["register", "verdict_name"]
@@ -88,6 +89,8 @@ def _pick(obj: Object, name: str | None) -> Program:
 
 
 def _assign(obj: Object, text: str) -> None:
+    from beespace.api import Variables
+
     name, equals, value = text.partition("=")
     if not equals:
         raise InputError("--set takes VAR=VALUE", found=text)
@@ -95,7 +98,11 @@ def _assign(obj: Object, text: str) -> None:
         number: object = int(value, 0)
     except ValueError:
         number = value
-    obj.set_global(name.strip(), number)
+    for bpf_map in obj.maps:
+        if bpf_map.spec.is_internal and name.strip() in (variables := Variables(bpf_map, obj.codecs.btf)):
+            setattr(variables, name.strip(), number)
+            return
+    raise InputError("--set names no global variable", path=str(obj.name), found=name)
 
 
 def _bytes(text: str | None, option: str) -> bytes | None:
@@ -118,9 +125,9 @@ def _run_once(prog: Program, data: bytes | None, ctx: bytes | None, repeat: int)
         "runs": [
             {
                 "retval": result.retval,
-                "verdict": verdict_name(prog.type, result.retval),
+                "verdict": verdict_name(prog.prog_type, result.retval),
                 "data_out": result.data.hex() if result.data is not None else None,
-                "ctx_out": result.ctx.hex() if result.ctx is not None else None,
+                "ctx_out": str(result.ctx) if result.ctx is not None else None,
             }
         ],
         "duration_ns": result.duration_ns,
@@ -161,7 +168,7 @@ def _run_capture(
                 advance(ns=packet.timestamp_ns - last_ns)
             last_ns = packet.timestamp_ns
             result = prog.run(packet.data, repeat=repeat)
-            verdict = verdict_name(prog.type, result.retval)
+            verdict = verdict_name(prog.prog_type, result.retval)
             runs.append({"packet": number, "bytes": packet.length, "retval": result.retval, "verdict": verdict})
             printk += result.printk
             if verbose:
@@ -175,7 +182,7 @@ def _run_capture(
 
 
 def _hook(prog: Program) -> str:
-    return "xdp" if prog.type == uapi.BPF_PROG_TYPE_XDP else "tc"
+    return "xdp" if prog.prog_type == uapi.BPF_PROG_TYPE_XDP else "tc"
 
 
 def _show(obj: Object, prog: Program, report: dict[str, Any], maps: list[str] | None, as_json: bool) -> None:

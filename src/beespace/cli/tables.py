@@ -36,15 +36,12 @@ def _is_number(text: str) -> bool:
     return text.lstrip("-").isdigit()
 
 
-def _entries(bpf_map: Map) -> list[tuple[bytes, list[bytes]]]:
+def _entries(bpf_map: Map) -> list[tuple[bytes, tuple[bytes, ...]]]:
     # sorted by the bytes of the key: the order of a hash table says nothing
-    found = []
-    for key, value in bpf_map.items_bytes():
-        found.append((key, value if isinstance(value, list) else [value]))
-    return sorted(found)
+    return sorted(bpf_map.items_bytes())
 
 
-def _is_empty(bpf_map: Map, entries: list[tuple[bytes, list[bytes]]]) -> bool:
+def _is_empty(entries: list[tuple[bytes, tuple[bytes, ...]]]) -> bool:
     # an array always has all its entries; zeroes tell nobody anything
     return not any(any(value) for _, values in entries for value in values)
 
@@ -55,15 +52,15 @@ def map_table(bpf_map: Map, *, always: bool = False) -> None:
     :param always: also when there is nothing but zeroes.
     """
     entries = _entries(bpf_map)
-    if not always and _is_empty(bpf_map, entries):
+    if not always and _is_empty(entries):
         return
     rows: list[list[str]] = []
     header: list[str] = []
     for key, values in entries:
-        cells = columns(bpf_map.btf, bpf_map.btf_key_type_id, key, "key")
+        cells = columns(bpf_map.btf, bpf_map.spec.key_type_id, key, "key")
         for number, value in enumerate(values):
             name = f"cpu{number}" if len(values) > 1 else "value"
-            made = columns(bpf_map.btf, bpf_map.btf_value_type_id, value[: bpf_map.value_size], name)
+            made = columns(bpf_map.btf, bpf_map.spec.value_type_id, value, name)
             prefix = f"cpu{number}." if len(values) > 1 and made[0][0] != name else ""
             cells = cells + [(prefix + column, text) for column, text in made]
         header = [name for name, _ in cells]
@@ -76,8 +73,8 @@ def map_records(bpf_map: Map) -> list[dict[str, Any]]:
     """The contents as what json.dumps() takes."""
     records = []
     for key, values in _entries(bpf_map):
-        decoded = [to_json(bpf_map.btf, bpf_map.btf_value_type_id, value[: bpf_map.value_size]) for value in values]
-        record: dict[str, Any] = {"key": to_json(bpf_map.btf, bpf_map.btf_key_type_id, key)}
+        decoded = [to_json(bpf_map.btf, bpf_map.spec.value_type_id, value) for value in values]
+        record: dict[str, Any] = {"key": to_json(bpf_map.btf, bpf_map.spec.key_type_id, key)}
         record["value" if len(decoded) == 1 else "values"] = decoded[0] if len(decoded) == 1 else decoded
         records.append(record)
     return records

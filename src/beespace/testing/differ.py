@@ -17,6 +17,14 @@ from beespace.uapi import bpf as uapi
 
 __all__ = ["Comparison", "Line", "diff_object"]
 
+_DUMPABLE = {
+    uapi.BPF_MAP_TYPE_HASH,
+    uapi.BPF_MAP_TYPE_ARRAY,
+    uapi.BPF_MAP_TYPE_PERCPU_HASH,
+    uapi.BPF_MAP_TYPE_PERCPU_ARRAY,
+    uapi.BPF_MAP_TYPE_LRU_HASH,
+    uapi.BPF_MAP_TYPE_LRU_PERCPU_HASH,
+}
 _PERCPU = {uapi.BPF_MAP_TYPE_PERCPU_HASH, uapi.BPF_MAP_TYPE_PERCPU_ARRAY, uapi.BPF_MAP_TYPE_LRU_PERCPU_HASH}
 
 
@@ -138,7 +146,7 @@ def _run(prog: Any, data: bytes | None, ctx: bytes | None) -> dict[str, str]:
     return {
         "retval": str(result.retval),
         "data_out": result.data.hex() if result.data is not None else "",
-        "ctx_out": result.ctx.hex() if result.ctx is not None else "",
+        "ctx_out": str(result.ctx) if result.ctx is not None else "",
     }
 
 
@@ -153,8 +161,8 @@ def _compare_runs(
 
 def _contents(bpf_map: Any, volatile: Callable[[str, bytes], bytes] | None) -> dict[str, str]:
     found = {}
-    for key, value in bpf_map.items_bytes():
-        copies = value if isinstance(value, list) else [value]
+    for key, values in bpf_map.items_bytes():
+        copies = list(values)
         if volatile is not None:
             copies = [volatile(bpf_map.name, copy) for copy in copies]
         if bpf_map.map_type in _PERCPU:  # which CPU ran is the scheduler's business
@@ -172,7 +180,7 @@ def _compare_maps(
     volatile: Callable[[str, bytes], bytes] | None,
 ) -> None:
     for mine, kernels in zip(ours.obj.maps, theirs.obj.maps, strict=True):
-        if mine.name in ignored or not mine.is_dumpable:
+        if mine.name in ignored or mine.map_type not in _DUMPABLE:
             continue
         left, right = _contents(mine, volatile), _contents(kernels, volatile)
         for key in sorted(set(left) | set(right)):

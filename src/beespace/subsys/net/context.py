@@ -8,7 +8,8 @@
     u64 data_meta                 u64 data_meta
     u64 head                      u64 head                        first byte of the buffer
     u64 end                       u64 end                         one past the last byte that data may grow to
-                                  u64 sk, u64 flow_keys
+    u64 frags                     u64 sk, u64 flow_keys           XDP: fragments, one behind the other
+    u32 frags_size                                                their bytes, 0 when the frame is linear
                                   u32 mac_header, network_header, transport_header (offsets from head), u32 flags
 """
 
@@ -47,7 +48,7 @@ class PacketLayout:
         self.size = off
 
 
-XDP = PacketLayout("struct xdp_md", 24)
+XDP = PacketLayout("struct xdp_md", 24, (("frags", 8), ("frags_size", 4)))
 SKB = PacketLayout(
     "struct __sk_buff",
     192,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from errno import EACCES, EFAULT, EINVAL, ENODEV
+from errno import EACCES, EFAULT, EINVAL, ENODEV, ENOMEM
 
 from beespace.decl import RunContext, implements
 from beespace.decl.testrun import TestRunEnv, TestRunRequest, TestRunResult
@@ -25,14 +25,18 @@ _FRAME_BYTES = 4096  # PAGE_SIZE: one buffer of a test run
 _HEADROOM = 256  # XDP_PACKET_HEADROOM
 _TAILROOM = 320  # SKB_DATA_ALIGN(sizeof(struct skb_shared_info))
 _FRAME_HEADER = 40  # sizeof(struct xdp_frame), kept free at the start of the headroom
+_FRAG_BYTES, _MAX_FRAGS = 4096, 17  # PAGE_SIZE, MAX_SKB_FRAGS
 _META_MAX = 255  # type_max(skb_shared_info.meta_len)
 
 
 def bpf_prog_test_run_xdp(env: TestRunEnv, request: TestRunRequest) -> TestRunResult:
-    """BPF_PROG_TEST_RUN of an XDP program on one linear frame of loopback.
+    """BPF_PROG_TEST_RUN of an XDP program on one frame of loopback.
 
-    :raises SyscallError: EINVAL for frames shorter than an Ethernet header or contexts that contradict the frame.
-    :raises Unsupported: live-frames mode, and frames that need fragments.
+    A frame that does not fit into a page goes on in fragments; the program sees the linear part.
+
+    :raises SyscallError: EINVAL for frames shorter than an Ethernet header or contexts that contradict the frame,
+        ENOMEM for one of more than 17 fragments.
+    :raises Unsupported: live-frames mode.
     """
     if env.expected_attach_type in (uapi.BPF_XDP_DEVMAP, uapi.BPF_XDP_CPUMAP):
         raise SyscallError(EINVAL, "BPF_PROG_TEST_RUN of a devmap or cpumap program")
@@ -48,10 +52,13 @@ def bpf_prog_test_run_xdp(env: TestRunEnv, request: TestRunRequest) -> TestRunRe
     limit = _FRAME_BYTES - (_HEADROOM - meta) - _TAILROOM
     if len(data) - meta < ETH_HLEN:
         raise SyscallError(EINVAL, f"BPF_PROG_TEST_RUN: frame of {len(data) - meta} bytes, an Ethernet header has 14")
-    if min(linear, limit) < len(data):
-        raise Unsupported(f"XDP frame of {len(data)} bytes (more than {limit} needs fragments)")
+    linear = min(linear, limit)
+    if len(data) - linear > _MAX_FRAGS * _FRAG_BYTES:
+        raise SyscallError(
+            ENOMEM, f"BPF_PROG_TEST_RUN: frame of {len(data)} bytes needs more than {_MAX_FRAGS} fragments"
+        )
 
-    packet = _build(env, data, meta, ctx)
+    packet = _build(env, data, linear, meta, ctx)
     r0, duration = env.execute(packet.address, request.repeat)
     out = bytearray(ctx) if ctx is not None else None
     if out is not None:
@@ -59,6 +66,7 @@ def bpf_prog_test_run_xdp(env: TestRunEnv, request: TestRunRequest) -> TestRunRe
         out[_DATA : _DATA + 4] = (packet.data - base).to_bytes(4, "little")
         out[_DATA_END : _DATA_END + 4] = (packet.data_end - base).to_bytes(4, "little")
     frame = raw.read_bytes(packet.get("data_meta"), packet.data_end - packet.get("data_meta"))
+    frame += raw.read_bytes(packet.get("frags"), packet.get("frags_size"))
     return TestRunResult(r0 & 0xFFFF_FFFF, frame, bytes(out) if out is not None else None, duration)
 
 
@@ -79,14 +87,19 @@ def _check_ctx(ctx: bytes, size: int) -> tuple[int, int]:
     return data, data_end
 
 
-def _build(env: TestRunEnv, data: bytes, meta: int, ctx: bytes | None) -> PacketContext:
+def _build(env: TestRunEnv, data: bytes, linear: int, meta: int, ctx: bytes | None) -> PacketContext:
     frame = env.borrow("xdp frame", _FRAME_BYTES)
     address = env.borrow("xdp_md", XDP.size).base
     packet = PacketContext(env.mem, XDP, address, frame)
     start = frame.base + _HEADROOM - meta
-    raw.write_bytes(start, data)
+    raw.write_bytes(start, data[:linear])
     end = frame.base + _FRAME_BYTES - _TAILROOM
-    packet.place(frame.base, end, start + meta, start + len(data), start)
+    packet.place(frame.base, end, start + meta, start + linear, start)
+    if linear < len(data):
+        frags = env.borrow("xdp frags", _MAX_FRAGS * _FRAG_BYTES).base
+        raw.write_bytes(frags, data[linear:])
+        packet.set("frags", frags)
+        packet.set("frags_size", len(data) - linear)
     packet.set_u32(_INGRESS_IFINDEX, LOOPBACK_IFINDEX)
     if ctx is not None:
         packet.set_u32(_RX_QUEUE_INDEX, int.from_bytes(ctx[_RX_QUEUE_INDEX : _RX_QUEUE_INDEX + 4], "little"))
@@ -116,6 +129,8 @@ def bpf_xdp_adjust_head(run: RunContext, xdp: int, offset: int) -> int:
 def bpf_xdp_adjust_tail(run: RunContext, xdp: int, offset: int) -> int:
     packet = packet_of(run, xdp, XDP)
     offset = s32(offset)
+    if packet.get("frags_size"):
+        return _shrink_frags(packet, -offset) if offset < 0 else _grow_frags(packet, offset)
     old = packet.data_end
     if old + offset > packet.get("end") or old + offset < packet.data + ETH_HLEN:
         return -EINVAL
@@ -124,6 +139,31 @@ def bpf_xdp_adjust_tail(run: RunContext, xdp: int, offset: int) -> int:
     packet.set("data_end", old + offset)
     packet.expose()
     return 0
+
+
+def _shrink_frags(packet: PacketContext, size: int) -> int:
+    if size > _buff_len(packet) - ETH_HLEN:
+        return -EINVAL
+    frags_size = packet.get("frags_size")
+    packet.set("frags_size", max(frags_size - size, 0))
+    if size > frags_size:
+        packet.set("data_end", packet.data_end - (size - frags_size))
+        packet.expose()
+    return 0
+
+
+def _grow_frags(packet: PacketContext, size: int) -> int:
+    # only the last fragment can grow, to the end of its page
+    frags_size = packet.get("frags_size")
+    if size > -frags_size % _FRAG_BYTES:
+        return -EINVAL
+    raw.fill(packet.get("frags") + frags_size, 0, size)
+    packet.set("frags_size", frags_size + size)
+    return 0
+
+
+def _buff_len(packet: PacketContext) -> int:
+    return packet.length + packet.get("frags_size")
 
 
 @implements("bpf_xdp_adjust_meta")
@@ -141,31 +181,41 @@ def bpf_xdp_adjust_meta(run: RunContext, xdp: int, offset: int) -> int:
 
 @implements("bpf_xdp_get_buff_len")
 def bpf_xdp_get_buff_len(run: RunContext, xdp: int) -> int:
-    return packet_of(run, xdp, XDP).length
+    return _buff_len(packet_of(run, xdp, XDP))
 
 
-def _check_span(packet: PacketContext, offset: int, size: int) -> int:
+def _spans(packet: PacketContext, offset: int, size: int) -> list[tuple[int, int]] | int:
+    # Where *size* bytes at *offset* are, as (address, bytes) in the linear part and the fragments; or an errno.
     if offset > 0xFFFF or size > 0xFFFF:
         return -EFAULT
-    return -EINVAL if offset + size > packet.length else 0
+    if offset + size > _buff_len(packet):
+        return -EINVAL
+    inside = max(min(size, packet.length - offset), 0)
+    spans = [(packet.data + offset, inside)] if inside else []
+    if inside < size:
+        spans.append((packet.get("frags") + offset + inside - packet.length, size - inside))
+    return spans
 
 
 @implements("bpf_xdp_load_bytes")
 def bpf_xdp_load_bytes(run: RunContext, xdp: int, offset: int, buf: int, size: int) -> int:
-    packet = packet_of(run, xdp, XDP)
-    err = _check_span(packet, offset, size)
-    if err == 0:
-        run.mem.write(buf, raw.read_bytes(packet.data + offset, size))
-    return err
+    spans = _spans(packet_of(run, xdp, XDP), offset, size)
+    if isinstance(spans, int):
+        return spans
+    run.mem.write(buf, b"".join(raw.read_bytes(address, length) for address, length in spans))
+    return 0
 
 
 @implements("bpf_xdp_store_bytes")
 def bpf_xdp_store_bytes(run: RunContext, xdp: int, offset: int, buf: int, size: int) -> int:
-    packet = packet_of(run, xdp, XDP)
-    err = _check_span(packet, offset, size)
-    if err == 0:
-        raw.write_bytes(packet.data + offset, run.mem.read(buf, size))
-    return err
+    spans = _spans(packet_of(run, xdp, XDP), offset, size)
+    if isinstance(spans, int):
+        return spans
+    data = run.mem.read(buf, size)
+    for address, length in spans:
+        raw.write_bytes(address, data[:length])
+        data = data[length:]
+    return 0
 
 
 @implements("bpf_xdp_redirect")

@@ -5,6 +5,7 @@
 
 from beespace.btf.btf import BTF_MAGIC, BTF_VERSION, Btf
 from beespace.btf.build import BtfBuilder
+from beespace.btf.c_dump import c_dump, c_types
 from beespace.btf.cdecl import declare, type_name
 from beespace.btf.check import BTF_MAX_SIZE, CheckedBtf, check_btf
 from beespace.btf.codec import Adapter, Codec, EnumValue, StructValue, decode, encode
@@ -21,6 +22,7 @@ from beespace.btf.ext import (
     encode_line_info,
 )
 from beespace.btf.fields import MAP_FIELDS, OBJECT_FIELDS, check_and_fixup_fields, parse_fields, parse_struct_metas
+from beespace.btf.raw_dump import dump_json, dump_raw
 from beespace.btf.record import BtfField, BtfRecord
 from beespace.btf.resolve import FieldRef
 from beespace.btf.source import elf_section, open_btf, open_kernel_btf
@@ -109,12 +111,16 @@ __all__ = [
     "Var",
     "Void",
     "Volatile",
+    "c_dump",
+    "c_types",
     "check_and_fixup_fields",
     "check_btf",
     "declare",
     "decode",
     "decode_func_info",
     "decode_line_info",
+    "dump_json",
+    "dump_raw",
     "elf_section",
     "encode",
     "encode_func_info",

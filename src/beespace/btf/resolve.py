@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -21,11 +22,13 @@ __all__ = [
     "composite_of",
     "field_of",
     "find_member",
+    "is_packed",
     "size_of",
 ]
 
 MAX_RESOLVE_DEPTH = 32  # kernel/bpf/btf.c and libbpf: nesting they follow
 PTR_SIZE = 8
+_MAX_NESTING = 128  # C structs nest deeper than the kernel resolves
 
 
 class Types(Protocol):
@@ -121,8 +124,8 @@ def align_of(types: Types, type_id: int, known: dict[int, int], depth: int = 0) 
     """
     if type_id in known:
         return known[type_id]
-    if depth > MAX_RESOLVE_DEPTH:
-        raise types.error(f"[{type_id}] Exceeded max resolving depth:{MAX_RESOLVE_DEPTH}")
+    if depth > _MAX_NESTING:
+        raise types.error(f"[{type_id}] structs nested more than {_MAX_NESTING} deep")
     at = types.skip_mods_and_typedefs(type_id)
     match types.type(at):
         case t.Ptr():
@@ -148,6 +151,21 @@ def _align_of_composite(types: Types, composite: t.Composite, known: dict[int, i
         if not member.bitfield_size and align and member.bit_offset % (8 * align):
             return 1
     return largest if composite.size % largest == 0 else 1
+
+
+def is_packed(composite: t.Composite, align: Callable[[int], int]) -> bool:
+    """Whether a struct cannot have its layout without ``__attribute__((packed))``.
+
+    :param align: alignment of a type.
+    :see: tools/lib/bpf/btf_dump.c:btf_is_struct_packed
+    """
+    largest = 1
+    for member in composite.members:
+        member_align = align(member.type)
+        if member_align and not member.bitfield_size and member.bit_offset % (8 * member_align):
+            return True
+        largest = max(largest, member_align)
+    return composite.size % largest != 0
 
 
 def composite_of(types: Types, type_id: int) -> t.Composite | None:

@@ -104,6 +104,7 @@ def test_prototypes_are_those_of_btf(func_ids):
     assert not different
 
 
+@pytest.mark.slow
 def test_every_kfunc_of_the_kernel_is_declared():
     btf = Btf.vmlinux()
     tagged = {

@@ -37,8 +37,8 @@ SHAPES = {
     "arena": (0, 0, 1),
     **dict.fromkeys(LOCAL_STORAGE, (4, 4, 0)),
 }
-# Flags that are about the creating call or about other flags, not about the type: BTF of a struct_ops value, token,
-# path. BPF_F_NUMA_NODE is refused beside per-CPU storage, and an LRU list per CPU beside NUMA nodes.
+NUMA_NO_NODE = -1
+# Flags that are about the creating call, not about the type: BTF of a struct_ops value, token, path.
 CALL_FLAGS = uapi.BPF_F_VTYPE_BTF_OBJ_FD | uapi.BPF_F_TOKEN_FD | uapi.BPF_F_PATH_FD
 CREATABLE = sorted(m.name for m in REGISTRY.map_types.values() if m.name != "struct_ops")
 BY_NAME = {m.name: m for m in REGISTRY.map_types.values()}
@@ -65,7 +65,7 @@ def create(map_type, flags, int_btf):
         if map_type.name.endswith("_of_maps"):
             inner = livekernel.bpf(livekernel.BPF_MAP_CREATE, struct.pack("<5I", uapi.BPF_MAP_TYPE_ARRAY, 4, 8, 1, 0))
             stack.callback(os.close, inner)
-        struct.pack_into("<6I", attr, 0, map_type.id, key_size, value_size, max_entries, flags, inner)
+        struct.pack_into("<6Ii", attr, 0, map_type.id, key_size, value_size, max_entries, flags, inner, NUMA_NO_NODE)
         if map_type.name in LOCAL_STORAGE:
             struct.pack_into("<3I", attr, 48, int_btf, 1, 1)
         return livekernel.bpf(livekernel.BPF_MAP_CREATE, attr)

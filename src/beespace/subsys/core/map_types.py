@@ -174,7 +174,7 @@ MAP_TYPES = (
     ),
     MapType(
         BPF_MAP_TYPE_LRU_PERCPU_HASH, "lru_percpu_hash", percpu=True,
-        create_flags=_HTAB & ~(BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE) | BPF_F_NO_COMMON_LRU,
+        create_flags=_HTAB & ~BPF_F_NO_PREALLOC | BPF_F_NO_COMMON_LRU,
         since="4.10", ref="kernel/bpf/hashtab.c:htab_lru_percpu_map_ops",
     ),
     MapType(

@@ -15,7 +15,7 @@ extern const void bpf_prog_active __ksym __weak;
 extern const void beespace_no_such_symbol __ksym __weak;
 extern const int bpf_prog_active_typed __ksym __weak;
 
-struct task_struct;
+struct task_struct { int pid; } __attribute__((preserve_access_index));
 struct task_struct *bpf_task_acquire(struct task_struct *p) __ksym;
 void bpf_task_release(struct task_struct *p) __ksym;
 int beespace_no_such_kfunc(int x) __ksym __weak;

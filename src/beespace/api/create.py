@@ -50,8 +50,7 @@ _DEVMAPS = (uapi.BPF_MAP_TYPE_DEVMAP, uapi.BPF_MAP_TYPE_DEVMAP_HASH)
 def create_maps(obj: Object, btf_fd: int, struct_ops: Mapping[str, StructOps]) -> None:
     """Make every map that is to be made, in the file's order.
 
-    :raises SyscallError: the kernel refuses one; maps pinned meanwhile are unpinned again by nobody (as a program that
-        was killed would leave them).
+    :raises SyscallError: the kernel refuses one.
     """
     creator = _Creator(obj, btf_fd, struct_ops)
     for bpf_map in obj.maps:

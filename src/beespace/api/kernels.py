@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
@@ -20,6 +21,8 @@ from beespace.elf import read_object
 from beespace.kernel.slices import linux_registry
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from beespace.btf import Btf
     from beespace.decl.prog import SectionDef
 
@@ -33,6 +36,10 @@ class OpensObjects:
     def calls(self) -> Calls:
         """Typed bpf(2) commands."""
         return Calls(self)  # type: ignore[arg-type]  # mixed into a BpfKernel
+
+    @cached_property
+    def _opened(self) -> weakref.WeakSet[Object]:
+        return weakref.WeakSet()
 
     def open(
         self,
@@ -62,7 +69,7 @@ class OpensObjects:
         else:
             data = Path(path).read_bytes()
         assert isinstance(data, bytes)
-        return Object(
+        obj = Object(
             self.calls,
             read_object(data, path, name=name),
             self._section_defs(),
@@ -71,6 +78,8 @@ class OpensObjects:
             btf_custom=btf_custom,
             log_level=log_level,
         )
+        self._opened.add(obj)
+        return obj
 
     def load(self, source: str | os.PathLike[str] | bytes, **options: Any) -> Object:
         """open() and Object.load().
@@ -106,11 +115,18 @@ class LinuxKernel(OpensObjects, _kernel.LinuxKernel):
     ...     obj.progs.count.run(packet)
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
-    def __repr__(self) -> str:
-        return f"<LinuxKernel {os.uname().release}>"
+    def close(self, fd: int | None = None) -> None:
+        """Close an fd; without one, every object that was opened through this LinuxKernel and still exists."""
+        if fd is not None:
+            super().close(fd)
+            return
+        for obj in list(self._opened):
+            obj.close()
 
 
 def __getattr__(name: str) -> Any:

@@ -93,7 +93,7 @@ class Map(MutableMapping[Any, Any]):
 
     def __repr__(self) -> str:
         spec = self._spec
-        kind = name_of("bpf_map_type", spec.map_type)
+        kind = name_of("bpf_map_type", spec.map_type).removeprefix("BPF_MAP_TYPE_").lower()
         state = f"fd {self._fd}" if self._fd is not None else "not created"
         return f"<Map {spec.name}: {kind} key {spec.key_size} value {spec.value_size} x {spec.max_entries}, {state}>"
 
@@ -226,6 +226,13 @@ class Map(MutableMapping[Any, Any]):
             raise SyscallError(errno.EEXIST, f"pin map {self.name}", hint=f"it is pinned at {self.pin_path}")
         self._calls.obj_pin(self.fd, path)
         self.pin_path, self.is_pinned = path, True
+
+    def unpin(self) -> None:
+        """Take the name away again. :raises SyscallError: EINVAL when it is not pinned."""
+        if self.pin_path is None or not self.is_pinned:
+            raise SyscallError(errno.EINVAL, f"unpin map {self.name}", hint="it is not pinned")
+        self._calls.kernel.unlink(self.pin_path)
+        self.is_pinned = False
 
     # ----------------------------------------------------------------------------------------------- typed access
 

@@ -208,6 +208,9 @@ class Object:
         try:
             load_object(self)
         except BaseException:
+            for bpf_map in self.maps:
+                if bpf_map.is_pinned and not bpf_map.is_reused:
+                    bpf_map.unpin()
             self.close()
             raise
         finally:

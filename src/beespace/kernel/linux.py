@@ -130,6 +130,13 @@ class LinuxKernel:
         except OSError as error:
             raise SyscallError(error.errno or 0, f"read {fd}") from None
 
+    def unlink(self, path: str) -> None:
+        """unlink(2)."""
+        try:
+            os.unlink(path)
+        except OSError as error:
+            raise SyscallError(error.errno or 0, f"unlink {path}") from None
+
     def btf_vmlinux(self) -> Btf | None:
         """/sys/kernel/btf/vmlinux, None when the kernel was built without CONFIG_DEBUG_INFO_BTF."""
         if not _VMLINUX_BTF.exists():

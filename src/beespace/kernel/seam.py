@@ -77,6 +77,10 @@ class BpfKernel(Protocol):
         """
         ...
 
+    def unlink(self, path: str) -> None:
+        """Remove a name that BPF_OBJ_PIN made. :raises SyscallError: ENOENT."""
+        ...
+
     def btf_vmlinux(self) -> Btf | None:
         """The kernel's own BTF, None when it has none."""
         ...

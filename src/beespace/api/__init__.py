@@ -35,5 +35,5 @@ def __getattr__(name: str) -> object:
     if name == "Kernel":
         from beespace.api import kernels
 
-        return kernels.__getattr__(name)
+        return getattr(kernels, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

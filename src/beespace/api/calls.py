@@ -11,12 +11,10 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from beespace.btf import Btf
 from beespace.errors import SyscallError
-from beespace.kernel import LinuxKernel
 from beespace.uapi import attr as attrs
 from beespace.uapi import bpf as uapi
 from beespace.uapi.record import Record
@@ -106,7 +104,7 @@ class Calls:
             return self.kernel.bpf(cmd, data), data
         except SyscallError as e:
             if what:
-                raise SyscallError(e.errno or 0, f"{e.what} {what}", hint=e.hint, log=e.log) from None
+                raise SyscallError(e.errno or 0, f"{e.what} {what}", hint=e.hint, log=e.log) from e.__cause__
             raise
 
     # ------------------------------------------------------------------ maps
@@ -269,8 +267,11 @@ class Calls:
 
         :see: tools/lib/bpf/libbpf.c:make_parent_dir
         """
-        if isinstance(self.kernel, LinuxKernel):
-            Path(path).parent.mkdir(0o700, exist_ok=True)
+        try:
+            self.kernel.mkdir(os.path.dirname(path))
+        except SyscallError as e:
+            if e.errno != errno.EEXIST:
+                raise
         buf = Buffer(os.fsencode(path) + b"\0")
         self._call(uapi.BPF_OBJ_PIN, attrs.ObjPinAttr(buf.address, fd), path)
 

@@ -132,5 +132,18 @@ class LinuxKernel(OpensObjects, _kernel.LinuxKernel):
 def __getattr__(name: str) -> Any:
     # until the simulated kernel is part of beespace.kernel
     if name == "Kernel" and hasattr(_kernel, "Kernel"):
-        return type("Kernel", (OpensObjects, _kernel.Kernel), {"__doc__": "The simulated kernel."})
+
+        class Kernel(OpensObjects, _kernel.Kernel):  # type: ignore[misc,name-defined]
+            """The simulated kernel."""
+
+            def mkdir(self, path: str) -> None:
+                """See BpfKernel."""
+                self.bpffs.mkdir(path)
+
+            def unlink(self, path: str) -> None:
+                """See BpfKernel."""
+                self.bpffs.unlink(path)
+
+        globals()[name] = Kernel
+        return Kernel
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -367,7 +367,6 @@ class Program:
         self._fd = None
 
 
-def _printk(kernel: Any) -> Sequence[str]:
-    # The simulated kernel keeps its lines; the real one's trace buffer is everybody's.
-    lines: Sequence[str] = getattr(kernel, "printk_lines", ())
-    return lines
+def _printk(kernel: Any) -> list[str]:
+    # The simulated kernel's trace_pipe is its own; the real one's belongs to everybody.
+    return [line.text for line in getattr(kernel, "trace_pipe", ())]

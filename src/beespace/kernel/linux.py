@@ -130,6 +130,13 @@ class LinuxKernel:
         except OSError as error:
             raise SyscallError(error.errno or 0, f"read {fd}") from None
 
+    def mkdir(self, path: str) -> None:
+        """mkdir(2), for the owner alone."""
+        try:
+            os.mkdir(path, 0o700)
+        except OSError as error:
+            raise SyscallError(error.errno or 0, f"mkdir {path}") from None
+
     def unlink(self, path: str) -> None:
         """unlink(2)."""
         try:

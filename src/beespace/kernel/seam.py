@@ -77,6 +77,10 @@ class BpfKernel(Protocol):
         """
         ...
 
+    def mkdir(self, path: str) -> None:
+        """Make a folder in the BPF file system. :raises SyscallError: EEXIST, ENOENT."""
+        ...
+
     def unlink(self, path: str) -> None:
         """Remove a name that BPF_OBJ_PIN made. :raises SyscallError: ENOENT."""
         ...

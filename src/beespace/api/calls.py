@@ -8,23 +8,41 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 from beespace.btf import Btf
 from beespace.errors import SyscallError
+from beespace.kernel import BpfKernel
 from beespace.uapi import attr as attrs
 from beespace.uapi import bpf as uapi
 from beespace.uapi.record import Record
 
-if TYPE_CHECKING:
-    from beespace.kernel import BpfKernel
-
-__all__ = ["Buffer", "Calls", "Fds", "text"]
+__all__ = ["Buffer", "Calls", "Fds", "LoadingKernel", "text"]
 
 _R = TypeVar("_R", bound=Record)
+
+
+class LoadingKernel(BpfKernel, Protocol):
+    """What the loader asks a kernel besides bpf(2)."""
+
+    def release(self) -> str:
+        """``uname -r``: "6.18.44"."""
+        ...
+
+    def config(self) -> Mapping[str, str]:
+        """CONFIG_* -> value as in a .config file (``y``, ``100``, ``"text"``); {} when it is not known."""
+        ...
+
+    def kallsyms(self) -> Iterable[tuple[int, str, str]]:
+        """(address, type letter, name) of the kernel's symbols."""
+        ...
+
+    def on_cpu(self, cpu: int) -> AbstractContextManager[None]:
+        """bpf(2) calls of this thread come from *cpu* meanwhile. :raises SyscallError: EINVAL, there is none such."""
+        ...
 
 
 class Buffer:
@@ -67,7 +85,7 @@ def _name(name: str) -> bytes:
 class Fds:
     """Fds that one owner has; closed one by one or all together."""
 
-    def __init__(self, kernel: BpfKernel) -> None:
+    def __init__(self, kernel: LoadingKernel) -> None:
         self.kernel = kernel
         self._fds: dict[int, None] = {}
 
@@ -95,7 +113,7 @@ class Calls:
     :ivar kernel: either kernel.
     """
 
-    def __init__(self, kernel: BpfKernel) -> None:
+    def __init__(self, kernel: LoadingKernel) -> None:
         self.kernel = kernel
 
     def _call(self, cmd: int, record: Record, what: str = "") -> tuple[int, bytearray]:

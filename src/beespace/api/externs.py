@@ -5,24 +5,20 @@
 
 from __future__ import annotations
 
-import gzip
-import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beespace.api.kernel_types import Found, KernelTypes
 from beespace.btf import KIND_NAMES, Btf
 from beespace.btf.core_compat import types_are_compat
 from beespace.elf import ExternSpec, KcfgType, ObjectSpec
-from beespace.errors import ElfError, Unsupported
-from beespace.kernel import LinuxKernel
+from beespace.errors import ElfError
 from beespace.uapi import bpf as uapi
 
 if TYPE_CHECKING:
-    from beespace.kernel import BpfKernel
+    from beespace.api.calls import LoadingKernel
 
 __all__ = ["Ksym", "fill_kconfig", "kernel_version", "resolve_ksyms"]
 
@@ -41,15 +37,14 @@ class Ksym:
 # ------------------------------------------------------------------------------------------------------- kconfig
 
 
-def kernel_version(kernel: BpfKernel) -> int:
+def kernel_version(kernel: LoadingKernel) -> int:
     """KERNEL_VERSION() of the kernel, u32."""
-    release = os.uname().release if isinstance(kernel, LinuxKernel) else kernel.features.version
-    numbers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", release)
+    numbers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", kernel.release())
     major, minor, patch = (int(n or 0) for n in numbers.groups()) if numbers else (0, 0, 0)
     return major << 16 | minor << 8 | min(patch, 255)
 
 
-def fill_kconfig(spec: ObjectSpec, kernel: BpfKernel, extra: Mapping[str, str], memory: bytearray) -> None:
+def fill_kconfig(spec: ObjectSpec, kernel: LoadingKernel, extra: Mapping[str, str], memory: bytearray) -> None:
     """Write the kconfig externs into *memory*, the value of the ``.kconfig`` map.
 
     :param extra: CONFIG_* -> value as in a .config file; wins over the kernel's.
@@ -61,7 +56,7 @@ def fill_kconfig(spec: ObjectSpec, kernel: BpfKernel, extra: Mapping[str, str], 
         if extern.name.startswith("CONFIG_"):
             value = extra.get(extern.name)
             if value is None:
-                config = kernel_config(kernel) if config is None else config
+                config = kernel.config() if config is None else config
                 value = config.get(extern.name)
             if value is not None:
                 _put(spec, extern, memory, _parse(spec, extern, value))
@@ -71,7 +66,7 @@ def fill_kconfig(spec: ObjectSpec, kernel: BpfKernel, extra: Mapping[str, str], 
             _put(spec, extern, memory, _virtual(spec, extern, kernel))
 
 
-def _virtual(spec: ObjectSpec, extern: ExternSpec, kernel: BpfKernel) -> int:
+def _virtual(spec: ObjectSpec, extern: ExternSpec, kernel: LoadingKernel) -> int:
     match extern.name:
         case "LINUX_KERNEL_VERSION":
             return kernel_version(kernel)
@@ -83,19 +78,6 @@ def _virtual(spec: ObjectSpec, extern: ExternSpec, kernel: BpfKernel) -> int:
             return 0
         case name:
             raise ElfError(f"extern (kcfg) '{name}': unrecognized virtual extern", path=spec.path)
-
-
-def kernel_config(kernel: BpfKernel) -> Mapping[str, str]:
-    """CONFIG_* of a kernel, values as in a .config file (``y``, ``100``, ``"text"``)."""
-    if not isinstance(kernel, LinuxKernel):
-        return kernel.features.kconfig
-    for path in (Path(f"/boot/config-{os.uname().release}"), Path("/proc/config.gz")):
-        if path.exists():
-            data = path.read_bytes()
-            text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-            pairs = (line.split("=", 1) for line in text.decode().splitlines() if line.startswith("CONFIG_"))
-            return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
-    return {}
 
 
 def _parse(spec: ObjectSpec, extern: ExternSpec, value: str) -> int | bytes:
@@ -145,7 +127,7 @@ def _put(spec: ObjectSpec, extern: ExternSpec, memory: bytearray, value: int | b
 # ---------------------------------------------------------------------------------------------- ksyms and kfuncs
 
 
-def resolve_ksyms(spec: ObjectSpec, kernel: BpfKernel, kernel_types: KernelTypes) -> dict[str, Ksym]:
+def resolve_ksyms(spec: ObjectSpec, kernel: LoadingKernel, kernel_types: KernelTypes) -> dict[str, Ksym]:
     """Every ksym and kfunc of the object.
 
     :raises ElfError: a strong one that is not there or of an incompatible type.
@@ -195,10 +177,10 @@ def _typed(spec: ObjectSpec, btf: Btf, extern: ExternSpec, kernel_types: KernelT
     )
 
 
-def _addresses(spec: ObjectSpec, kernel: BpfKernel, names: set[str]) -> dict[str, int]:
+def _addresses(spec: ObjectSpec, kernel: LoadingKernel, names: set[str]) -> dict[str, int]:
     # :see: tools/lib/bpf/libbpf.c:kallsyms_cb
     found: dict[str, int] = {}
-    for address, kind, name in _kallsyms(kernel):
+    for address, kind, name in kernel.kallsyms():
         if kind == "d" and ".llvm." in name:
             name = name.split(".llvm.", 1)[0]
         if name not in names:
@@ -207,16 +189,3 @@ def _addresses(spec: ObjectSpec, kernel: BpfKernel, names: set[str]) -> dict[str
             message = f"resolution is ambiguous: {found[name]:#x} or {address:#x}"
             raise ElfError(f"extern (ksym) '{name}': {message}", path=spec.path)
     return found
-
-
-def _kallsyms(kernel: BpfKernel) -> Iterator[tuple[int, str, str]]:
-    if isinstance(kernel, LinuxKernel):
-        with Path("/proc/kallsyms").open() as file:
-            for line in file:
-                address, kind, name = line.split(maxsplit=2)
-                yield int(address, 16), kind, name.split()[0]
-        return
-    table: Iterable[tuple[int, str, str]] | None = getattr(kernel, "kallsyms", None)
-    if table is None:
-        raise Unsupported("typeless ksyms: a simulated kernel has no addresses for symbols")
-    yield from table

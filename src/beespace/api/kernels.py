@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import os
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +21,14 @@ from beespace.api.compile import compile_c
 from beespace.api.map import Map
 from beespace.api.object import Object
 from beespace.elf import read_object
+from beespace.errors import SyscallError, Unsupported
 from beespace.kernel.slices import linux_registry
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from beespace.btf import Btf
+    from beespace.decl import Features
     from beespace.decl.prog import SectionDef
 
 __all__ = ["LinuxKernel", "OpensObjects"]
@@ -96,6 +101,35 @@ class OpensObjects:
         """A map by its id. :raises SyscallError: ENOENT."""
         return Map.from_fd(self.calls, self.calls.map_fd_by_id(map_id))
 
+    def release(self) -> str:
+        """``uname -r``."""
+        return self._own_features.version
+
+    def config(self) -> Mapping[str, str]:
+        """CONFIG_* of this kernel."""
+        return self._own_features.kconfig
+
+    def kallsyms(self) -> Iterable[tuple[int, str, str]]:
+        """:raises Unsupported: a simulated kernel's symbols have no addresses."""
+        raise Unsupported("typeless ksyms: a simulated kernel has no addresses for symbols")
+
+    @contextmanager
+    def on_cpu(self, cpu: int) -> Iterator[None]:
+        """bpf(2) calls come from *cpu* meanwhile."""
+        if not 0 <= cpu < self._own_features.cpus:
+            raise SyscallError(errno.EINVAL, f"CPU {cpu}", hint=f"there are {self._own_features.cpus}")
+        this: Any = self
+        before, this.current_cpu = this.current_cpu, cpu
+        try:
+            yield
+        finally:
+            this.current_cpu = before
+
+    @property
+    def _own_features(self) -> Features:
+        features: Features = self.features  # type: ignore[attr-defined]  # mixed into a BpfKernel
+        return features
+
     def _section_defs(self) -> tuple[SectionDef, ...]:
         # of this kernel's version; the running kernel's program types are those of the newest that is modelled
         registry = getattr(self, "registry", None)
@@ -114,6 +148,40 @@ class LinuxKernel(OpensObjects, _kernel.LinuxKernel):
     ...     obj = kernel.load("flow.bpf.o")
     ...     obj.progs.count.run(packet)
     """
+
+    def release(self) -> str:
+        """uname(2)."""
+        return os.uname().release
+
+    def config(self) -> Mapping[str, str]:
+        """/boot/config-RELEASE or /proc/config.gz; {} without either."""
+        for path in (Path(f"/boot/config-{self.release()}"), Path("/proc/config.gz")):
+            if path.exists():
+                data = path.read_bytes()
+                text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+                pairs = (line.split("=", 1) for line in text.decode().splitlines() if line.startswith("CONFIG_"))
+                return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
+        return {}
+
+    def kallsyms(self) -> Iterable[tuple[int, str, str]]:
+        """/proc/kallsyms."""
+        with Path("/proc/kallsyms").open() as file:
+            for line in file:
+                address, kind, name = line.split(maxsplit=2)
+                yield int(address, 16), kind, name.split()[0]
+
+    @contextmanager
+    def on_cpu(self, cpu: int) -> Iterator[None]:
+        """sched_setaffinity(2), for the calling thread."""
+        before = os.sched_getaffinity(0)
+        try:
+            os.sched_setaffinity(0, {cpu})
+        except (OSError, OverflowError) as e:
+            raise SyscallError(getattr(e, "errno", None) or errno.EINVAL, f"CPU {cpu}") from None
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, before)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None

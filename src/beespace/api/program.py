@@ -6,9 +6,8 @@
 from __future__ import annotations
 
 import errno
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ from beespace.btf import Codec, FuncProto, Ptr, StructValue, Void
 from beespace.elf import LinkedProgram, ProgSpec
 from beespace.errors import BtfError, SyscallError
 from beespace.isa.insn import Insn
-from beespace.kernel import LinuxKernel
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import ProgTestRunAttr
 from beespace.uapi.enums import name_of
@@ -31,14 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["Program", "RunResult"]
 
 _DATA_ROOM = 1 << 16  # what a program may add to its data, bytes
+_RAW_TP = frozenset((uapi.BPF_PROG_TYPE_RAW_TRACEPOINT, uapi.BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE))
 # Their test_run takes the context alone, by pointer, and runs once: other fields give EINVAL.
-_CTX_ONLY = frozenset(
-    (
-        uapi.BPF_PROG_TYPE_SYSCALL,
-        uapi.BPF_PROG_TYPE_RAW_TRACEPOINT,
-        uapi.BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE,
-    )
-)
+_CTX_ONLY = _RAW_TP | {uapi.BPF_PROG_TYPE_SYSCALL}
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +256,12 @@ class Program:
             if self._prog_type not in _CTX_ONLY:
                 record.ctx_size_out, record.ctx_out = ctx_out.size, ctx_out.address
         lines_before = len(_printk(kernel))
-        with self._on_cpu(record, cpu):
+        on_cpu: AbstractContextManager[None] = nullcontext()
+        if cpu is not None and self._prog_type in _RAW_TP:
+            record.flags, record.cpu = record.flags | uapi.BPF_F_TEST_RUN_ON_CPU, cpu
+        elif cpu is not None:
+            on_cpu = kernel.on_cpu(cpu)  # others run where the caller is
+        with on_cpu:
             record = self._object.calls.prog_test_run(record, self.name)
         after = ctx_buf.data if self._prog_type in _CTX_ONLY else ctx_out.data[: record.ctx_size_out]
         return RunResult(
@@ -273,34 +271,6 @@ class Program:
             duration_ns=record.duration,
             printk=tuple(_printk(kernel)[lines_before:]),
         )
-
-    @contextmanager
-    def _on_cpu(self, record: ProgTestRunAttr, cpu: int | None) -> Iterator[None]:
-        kernel = self._object.calls.kernel
-        if cpu is None:
-            yield
-        elif self._prog_type in (uapi.BPF_PROG_TYPE_RAW_TRACEPOINT, uapi.BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE):
-            record.flags |= uapi.BPF_F_TEST_RUN_ON_CPU
-            record.cpu = cpu
-            yield
-        elif isinstance(kernel, LinuxKernel):
-            # a test run is on the caller's CPU
-            before = os.sched_getaffinity(0)
-            try:
-                os.sched_setaffinity(0, {cpu})
-            except OSError as e:
-                raise SyscallError(e.errno or 0, f"run {self.name} on CPU {cpu}") from None
-            try:
-                yield
-            finally:
-                os.sched_setaffinity(0, before)
-        else:
-            simulated: Any = kernel
-            before_cpu, simulated.current_cpu = simulated.current_cpu, cpu
-            try:
-                yield
-            finally:
-                simulated.current_cpu = before_cpu
 
     # The context's type: what the program's first parameter points to, if that is a struct.
     def _ctx_codec(self) -> Codec | None:

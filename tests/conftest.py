@@ -6,7 +6,8 @@ import pytest
 
 from beespace.btf import Btf
 from beespace.errors import BtfError
-from beespace.kernel import LinuxKernel
+from beespace.kernel import Kernel, LinuxKernel
+from beespace.testing.seamcalls import SeamCalls
 
 
 @functools.cache
@@ -31,3 +32,19 @@ def vmlinux():
         return Btf.vmlinux()
     except BtfError as err:
         pytest.skip(str(err))
+
+
+@pytest.fixture
+def kernel():
+    """A simulated kernel with two CPUs; closing it fails the test when guest memory leaked."""
+    with Kernel(cpus=2, trace_leaks=True) as kernel:
+        yield kernel
+
+
+@pytest.fixture(params=["simulated", pytest.param("linux", marks=pytest.mark.oracle)])
+def seam(request):
+    """bpf(2) of the simulated kernel and of the real one: what a test asserts must hold on both."""
+    kernel = request.getfixturevalue("kernel" if request.param == "simulated" else "linux_kernel")
+    calls = SeamCalls(kernel)
+    yield calls
+    calls.close_all()

@@ -25,12 +25,14 @@ class TestRunRequest:
     __test__ = False  # not a test class, whatever pytest thinks
 
     data_in: bytes | None = None
+    data_size_in: int = 0
     data_size_out: int = 0
     ctx_in: bytes | None = None
     ctx_size_out: int = 0
     want_data_out: bool = False
     want_ctx_out: bool = False
     repeat: int = 0
+    duration: int = 0  # an output that most types want to be zero
     flags: int = 0
     cpu: int = 0
     batch_size: int = 0
@@ -43,7 +45,8 @@ class TestRunResult:
     :ivar retval: u32.
     :ivar data_out: all bytes (the caller truncates to data_size_out and answers ENOSPC), None: nothing is copied and
         ``data_size_out`` stays.
-    :ivar duration_ns: mean of one run.
+    :ivar duration_ns: mean of one run; None: ``duration`` stays.
+    :ivar ctx_back: written over ctx_in (syscall programs change their context in place).
     """
 
     __test__ = False
@@ -51,7 +54,8 @@ class TestRunResult:
     retval: int
     data_out: bytes | None = None
     ctx_out: bytes | None = None
-    duration_ns: int = 0
+    duration_ns: int | None = 0
+    ctx_back: bytes | None = None
 
 
 class TestRunEnv(Protocol):

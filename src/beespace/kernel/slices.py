@@ -9,12 +9,13 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from beespace.decl import Features, Registry
+from beespace.decl import Features, MapType, Registry
 
 if TYPE_CHECKING:
     from beespace.btf import Btf
+    from beespace.maps.base import BpfMap
 
-__all__ = ["SLICES", "linux_registry", "modules"]
+__all__ = ["SLICES", "linux_registry", "modules", "storages"]
 
 SLICES = (
     "beespace.helpers.protos",
@@ -42,3 +43,13 @@ def linux_registry(features: Features | None = None, btf_vmlinux: Btf | None = N
     'bpf_map_lookup_elem'
     """
     return Registry.build(modules(), features or Features(), btf_vmlinux)
+
+
+def storages(features: Features) -> dict[int, type[BpfMap]]:
+    """What implements each map type of one version; only the modules of maps are imported."""
+    types = (value for module in modules(("beespace.maps",)) for value in vars(module).values())
+    return {
+        value.id: value.storage
+        for value in types
+        if isinstance(value, MapType) and value.storage is not None and features.has(value.since, value.until)
+    }

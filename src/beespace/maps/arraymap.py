@@ -60,6 +60,9 @@ def array_map_alloc_check(attr: MapCreateAttr) -> None:
 class ArrayMap(BpfMap):
     """Values in one piece of memory, all there from the start."""
 
+    BATCH_OPS = frozenset({"lookup", "update"})
+    HAS_MMAP = True
+
     def __init__(self, attr: MapCreateAttr, env: MapEnv) -> None:
         super().__init__(attr, env)
         self.elem_size = round8(attr.value_size)
@@ -193,6 +196,7 @@ class PercpuArrayMap(ArrayMap):
     """Each CPU has its own copy of the values."""
 
     PERCPU = True
+    HAS_MMAP = False
 
     def map_lookup_percpu_elem(self, key: int, cpu: int) -> int:
         """Address of *cpu*'s value; 0 when there is no such CPU or index."""

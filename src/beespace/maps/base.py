@@ -87,6 +87,8 @@ class BpfMap:
 
     TYPE: ClassVar[MapType]
     PERCPU: ClassVar[bool] = False
+    HAS_MMAP: ClassVar[bool] = False
+    BATCH_OPS: ClassVar[frozenset[str]] = frozenset()  # of lookup, update, delete, lookup_and_delete
 
     def __init__(self, attr: MapCreateAttr, env: MapEnv) -> None:
         self.env = env
@@ -122,7 +124,7 @@ class BpfMap:
     def map_check_btf(self, key: int, value: int) -> None:
         """Refuse the BTF types (ids in ``self.btf``, key 0 for none). :raises SyscallError: EINVAL."""
         if not key:
-            raise SyscallError(ENOTSUPP, "map without a key type")
+            raise SyscallError(EINVAL, "BPF_MAP_CREATE")
 
     def publish(self) -> None:
         """Write the fields of the guest-visible struct: creation is complete, or something changed."""
@@ -268,8 +270,8 @@ class BpfMap:
         return any(field.kind not in (uapi.BPF_SPIN_LOCK, uapi.BPF_RES_SPIN_LOCK) for field in self.record)
 
     def freeze(self) -> None:
-        """BPF_MAP_FREEZE. :raises SyscallError: EBUSY, EPERM."""
-        if self.writecnt or self.frozen:
+        """BPF_MAP_FREEZE. :raises SyscallError: EBUSY while a writable mapping exists."""
+        if self.writecnt:
             raise SyscallError(EBUSY, "BPF_MAP_FREEZE")
         self.frozen = True
         self.publish()

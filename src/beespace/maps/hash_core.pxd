@@ -23,6 +23,8 @@ cpdef long long hash_update(u64 state, u64 key, u64 value, u64 flags, u64 cpu, u
 cpdef long long hash_percpu_update(u64 state, u64 key, u64 value, u64 flags, u64 cpu) noexcept nogil
 cpdef long long hash_delete(u64 state, u64 key, u64 removed) noexcept nogil
 cpdef u64 hash_first_from(u64 state, u64 bucket) noexcept nogil
+cpdef u64 hash_bucket(u64 state, u64 index) noexcept nogil
+cpdef u64 hash_chain(u64 state, u64 index) noexcept nogil
 cpdef u64 hash_next(u64 state, u64 index) noexcept nogil
 cpdef long long hash_next_key(u64 state, u64 key, u64 next_key) noexcept nogil
 cdef u64 native_hash_lookup(u64 state, u64 key, u64 cpu) noexcept nogil

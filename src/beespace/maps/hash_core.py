@@ -53,9 +53,9 @@ else:
     )
 
 __all__ = [
-    "hash_alloc", "hash_delete", "hash_elem", "hash_find", "hash_first_from", "hash_key", "hash_link", "hash_lookup",
-    "hash_next", "hash_next_key", "hash_of", "hash_percpu_update", "hash_push_free", "hash_unlink",
-    "hash_update", "hash_value", "native_ops", "native_percpu_update",
+    "hash_alloc", "hash_bucket", "hash_chain", "hash_delete", "hash_elem", "hash_find", "hash_first_from",
+    "hash_key", "hash_link", "hash_lookup", "hash_next", "hash_next_key", "hash_of", "hash_percpu_update",
+    "hash_push_free", "hash_unlink", "hash_update", "hash_value", "native_ops", "native_percpu_update",
 ]  # fmt: skip
 
 _EINVAL = cython.declare(cython.longlong, 22)
@@ -424,6 +424,18 @@ def hash_first_from(state: cython.ulonglong, bucket: cython.ulonglong) -> cython
             return index
         bucket += 1
     return 0
+
+
+def hash_bucket(state: cython.ulonglong, index: cython.ulonglong) -> cython.ulonglong:
+    """The bucket of element *index*."""
+    h: cython.pointer[HashState] = hash_state(state)
+    return load32(hash_elem(state, index) + 4) & h.mask
+
+
+def hash_chain(state: cython.ulonglong, index: cython.ulonglong) -> cython.ulonglong:
+    """The element after *index* in its bucket, 0 after the last."""
+    following: cython.ulonglong = load_acquire32(hash_elem(state, index))
+    return following if following < _NULLS else 0
 
 
 def hash_next(state: cython.ulonglong, index: cython.ulonglong) -> cython.ulonglong:

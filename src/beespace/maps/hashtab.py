@@ -66,6 +66,7 @@ class HashMap(BpfMap):
     usable but see the old contents until the element is used again.
     """
 
+    BATCH_OPS = frozenset({"lookup", "update", "delete", "lookup_and_delete"})
     LRU_BYTES = 0  # words of the LRU list between header and key
 
     def __init__(self, attr: MapCreateAttr, env: MapEnv) -> None:
@@ -83,6 +84,7 @@ class HashMap(BpfMap):
         state.elem_size = state.value_off + (0 if self.PERCPU else state.value_stride)
         state.max_entries = self.max_entries
         state.mask = buckets - 1
+        self.n_buckets = buckets
         state.cpus = cpus
         state.fresh = 1
         state.plan.size = attr.value_size
@@ -217,6 +219,22 @@ class HashMap(BpfMap):
     def value_sys(self, index: int, locked: bool) -> bytes:
         """The value of an element as user space sees it."""
         return self.copy_out(core.hash_value(self.state, index, 0), locked)
+
+    def bucket_from(self, bucket: int) -> tuple[int, list[int]]:
+        """The first bucket from *bucket* on that is not empty, and its elements; the last bucket when all are."""
+        index = core.hash_first_from(self.state, bucket)
+        if not index:
+            return self.n_buckets - 1, []
+        elements = []
+        found = core.hash_bucket(self.state, index)
+        while index:
+            elements.append(index)
+            index = core.hash_chain(self.state, index)
+        return found, elements
+
+    def pair_sys(self, index: int, locked: bool) -> tuple[bytes, bytes]:
+        """Key and value of an element as user space sees them."""
+        return raw.read_bytes(core.hash_key(self.state, index), self.key_size), self.value_sys(index, locked)
 
     def layout(self) -> MapLayout:
         """For specialised lookups."""

@@ -64,7 +64,7 @@ class Region:
         slots: int,
         writable: bool,
         stride: int,
-        allocated_at: object,
+        allocated_at: tuple[str, ...] | None,
     ) -> None:
         self.name = name
         self.base = self.first = first

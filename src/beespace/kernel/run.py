@@ -1,0 +1,176 @@
+"""Running programs: the run context, the memory it borrows, what programs print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from beespace.decl.runstate import RunState
+from beespace.errors import GuestFault, InternalError
+from beespace.mem import raw
+from beespace.sim import CLOCK_MONOTONIC, NSEC_PER_SEC
+
+if TYPE_CHECKING:
+    from beespace.decl.run import Executable
+    from beespace.kernel.kernel import Kernel
+    from beespace.kernel.prog import BpfProg
+    from beespace.maps.base import BpfMap
+    from beespace.mem import Region
+
+__all__ = ["STACK_BYTES", "KernelRun", "RunPool", "TraceLine"]
+
+STACK_BYTES = 16 << 10  # eight frames of 512 bytes, tail calls and callbacks of callbacks
+_POOL_LIMIT = 16  # regions of one size kept for the next run
+
+
+@dataclass(frozen=True, slots=True)
+class TraceLine:
+    """A line of trace_pipe.
+
+    :ivar time_ns: on CLOCK_MONOTONIC.
+    """
+
+    cpu: int
+    time_ns: int
+    comm: str
+    pid: int
+    text: str
+
+    def __str__(self) -> str:
+        seconds, ns = divmod(self.time_ns, NSEC_PER_SEC)
+        who = f"{self.comm}-{self.pid}"
+        return f"{who:>22s} [{self.cpu:03d}] ..... {seconds}.{ns // 1000:06d}: bpf_trace_printk: {self.text}"
+
+
+class KernelRun(RunState):
+    """The run context of the simulated kernel (RunContext)."""
+
+    def __init__(self, kernel: Kernel, prog: BpfProg, cpu: int, stack: Region) -> None:
+        super().__init__(cpu=cpu, stack=stack.base, stack_bytes=stack.size)
+        self.kernel = kernel
+        self.prog = prog
+        self.program = prog.xlated
+        self.mem = kernel.space
+        self.ctx = 0
+
+    def invoke(self, text_address: int, *args: int) -> int:
+        """Run the subprogram at *text_address*."""
+        prog = self.kernel.runs.prog_at(text_address)
+        context: Any = self  # the protocol's variables are RunState's properties
+        return prog.executable(self.kernel).invoke(context, text_address, *args)
+
+    def map_at(self, descriptor: int) -> BpfMap:
+        """The map at a guest address. :raises GuestFault: there is none."""
+        found = self.kernel.map_at(descriptor)
+        if found is None:
+            raise GuestFault("not a map", address=descriptor)
+        return found
+
+    def tail_call(self, prog_array: Any, index: int) -> Executable | None:
+        """The program in a slot of *prog_array*."""
+        prog: BpfProg | None = prog_array.prog_at(index)
+        return prog.executable(self.kernel) if prog is not None else None
+
+    def ktime_ns(self, clock: int = CLOCK_MONOTONIC) -> int:
+        """Time on CLOCK_*."""
+        return self.kernel.clock.now_ns(clock)
+
+    def prandom_u32(self) -> int:
+        """The kernel's next random number."""
+        return self.kernel.prandom_u32()
+
+    def printk(self, text: str) -> None:
+        """A line (or a piece of one) into trace_pipe."""
+        task = self.kernel.task
+        line = TraceLine(self.cpu, self.ktime_ns(), task.comm, task.pid, text)
+        self.kernel.trace_pipe.append(line)
+
+
+class RunPool:
+    """Memory of runs, kept for the next one, and the programs that have text addresses.
+
+    :ivar active: programs that are running.
+    """
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._idle: dict[tuple[str, int], list[Region]] = {}
+        self._texts: dict[int, BpfProg] = {}  # slot of the text's region -> program
+        self.active = 0
+
+    def add(self, prog: BpfProg) -> None:
+        """A program has text addresses."""
+        self._texts[prog.text.slot] = prog
+
+    def forget(self, prog: BpfProg) -> None:
+        """A program is gone."""
+        self._texts.pop(prog.text.slot, None)
+
+    def prog_at(self, text_address: int) -> BpfProg:
+        """The program an address of text belongs to. :raises GuestFault: none."""
+        region = self._kernel.space.owner(text_address)
+        prog = self._texts.get(region.slot) if region is not None else None
+        if prog is None:
+            raise GuestFault("call of an address that is no text", address=text_address)
+        return prog
+
+    def borrow(self, name: str, size: int) -> Region:
+        """A zeroed region."""
+        idle = self._idle.get((name, size))
+        if not idle:
+            return self._kernel.space.alloc(size, name=name, align=64)
+        region = idle.pop()
+        self._kernel.space.set_bounds(region, region.first, region.extent)
+        raw.fill(region.first, 0, region.extent)
+        return region
+
+    def give_back(self, region: Region) -> None:
+        """Return what borrow() gave; the guest may not touch it until it is borrowed again."""
+        idle = self._idle.setdefault((region.name, region.extent), [])
+        if len(idle) < _POOL_LIMIT:
+            self._kernel.space.set_bounds(region, region.first, 0)
+            idle.append(region)
+        else:
+            self._kernel.space.free(region)
+
+    @contextmanager
+    def run(self, prog: BpfProg, cpu: int) -> Iterator[KernelRun]:
+        """A run context for one run (or several, one after another) of *prog*."""
+        stack = self.borrow("stack", STACK_BYTES)
+        self.active += 1
+        try:
+            yield KernelRun(self._kernel, prog, cpu, stack)
+        finally:
+            self.active -= 1
+            self.give_back(stack)
+            if not self.active:
+                self._kernel.rcu_barrier()
+
+    def execute(self, prog: BpfProg, ctx: int, cpu: int, repeat: int = 1) -> tuple[int, int]:
+        """Run *prog* *repeat* times with R1 = *ctx*: (r0 of the last as u64, mean ns of one)."""
+        kernel = self._kernel
+        executable = prog.executable(kernel)
+        clock = kernel.host or kernel.clock
+        with self.run(prog, cpu) as run:
+            run.ctx = ctx
+            context: Any = run
+            start = clock.now_ns()
+            try:
+                for _ in range(repeat):
+                    r0 = executable.run(context, ctx)
+            except GuestFault as error:
+                raise InternalError(f"verified program {prog.name!r} faulted: {error}") from error
+            elapsed = clock.now_ns() - start
+        if kernel.stats_enabled:
+            prog.run_cnt += repeat
+            prog.run_time_ns += elapsed
+        return r0, elapsed // repeat
+
+    def close(self) -> None:
+        """Free idle memory."""
+        for idle in self._idle.values():
+            for region in idle:
+                self._kernel.space.free(region)
+        self._idle.clear()

@@ -1,0 +1,21 @@
+"""The task that programs and bpf(2) see as ``current``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Task"]
+
+
+@dataclass(slots=True)
+class Task:
+    """The simulated caller; tests set what their programs look at.
+
+    :ivar pid: of the thread, ``tgid`` of its process.
+    """
+
+    pid: int = 4242
+    tgid: int = 4242
+    uid: int = 0
+    gid: int = 0
+    comm: str = "beespace"

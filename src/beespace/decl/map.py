@@ -52,6 +52,9 @@ class MapLayout:
     :ivar stride: bytes from one value to the next; the value itself rounded up to 8.
     :ivar percpu_stride: bytes from one CPU's copy to the next (0: not per-CPU); copies of CPU n start at
         ``values + n * percpu_stride``.
+    :ivar state: address of the native struct the functions below work on; they are C functions, 0 when there is none,
+        all words u64, none raises: ``lookup(state, key, cpu)``, ``update(state, key, value, flags, cpu)``,
+        ``delete(state, key, cpu)``.
     """
 
     descriptor: int
@@ -59,6 +62,10 @@ class MapLayout:
     stride: int = 0
     max_entries: int = 0
     percpu_stride: int = 0
+    state: int = 0
+    lookup: int = 0
+    update: int = 0
+    delete: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -373,6 +373,7 @@ class XlatedProgram:
     imm64: Mapping[int, int] = field(default_factory=dict)
     calls: Mapping[int, Any] = field(default_factory=dict)
     maps: Mapping[int, MapLayout] = field(default_factory=dict)
+    map_layouts: Mapping[MapMeta, MapLayout] = field(default_factory=dict)  # the same by map
     aux: tuple[InsnAux, ...] = ()
     origin: tuple[int, ...] = ()
     line_info: tuple[LineInfo, ...] = ()

@@ -10,8 +10,12 @@ cdef struct RunWords:
     unsigned long long last_insn_idx
     unsigned long long insn_limit
     unsigned long long owner
+    unsigned long long result
+    unsigned long long mem
 
 cdef class RunState:
     cdef RunWords words
     cdef public unsigned long long stack_bytes
     cdef public object pending
+    cdef public object targets
+    cdef object _mem

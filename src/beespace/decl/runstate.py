@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import cython
+
+if TYPE_CHECKING:
+    from beespace.mem import AddressSpace
 
 if not cython.compiled:
     import ctypes
@@ -22,13 +27,15 @@ class RunState:
     Not shared between threads; a helper that starts another program (not a callback) does it on another RunState.
 
     :ivar address: of the words (runwords.py), the first argument of all compiled code.
+    :ivar mem: guest memory; to be set before the first run.
     :ivar aborted: set to make compiled code leave after the call it is in; engines set it with ``pending``.
     :ivar pending: exception of a Python helper or kfunc on its way out of native frames.
+    :ivar targets: keeps what the run has tail-called alive until it ends.
     :ivar sp: lowest byte of the stack region in use; engines put their frames below and restore it.
     :ivar insn_limit: instructions after which the interpreter gives up on an unverified program, 0 for none.
     """
 
-    def __init__(self, *, cpu: int = 0, stack: int = 0, stack_bytes: int = 0) -> None:
+    def __init__(self, *, cpu: int = 0, stack: int = 0, stack_bytes: int = 0, mem: AddressSpace | None = None) -> None:
         if not cython.compiled:
             self.words = Words()
             self.words.owner = id(self)
@@ -39,6 +46,9 @@ class RunState:
         self.words.sp = stack + stack_bytes
         self.stack_bytes = stack_bytes
         self.pending = None
+        self.targets = None
+        if mem is not None:
+            self.mem = mem
 
     @property
     def address(self) -> int:
@@ -46,6 +56,18 @@ class RunState:
             return cython.cast(cython.size_t, cython.address(self.words))
         else:
             return ctypes.addressof(self.words)
+
+    @property
+    def mem(self) -> AddressSpace:
+        return self._mem
+
+    @mem.setter
+    def mem(self, space: AddressSpace) -> None:
+        self._mem = space
+        if cython.compiled:
+            self.words.mem = cython.cast(cython.size_t, cython.cast(cython.p_void, space))
+        else:
+            self.words.mem = id(space)
 
     @property
     def aborted(self) -> bool:

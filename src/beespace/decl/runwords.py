@@ -11,6 +11,8 @@
     40  u64 last_insn_idx
     48  u64 insn_limit      0: none
     56  u64 owner           PyObject * of the RunState
+    64  u64 result          R0 of a tail call that was not native
+    72  u64 mem             PyObject * of the AddressSpace
 """
 
 from __future__ import annotations
@@ -18,8 +20,8 @@ from __future__ import annotations
 import ctypes
 
 __all__ = [
-    "RUN_ABORTED", "RUN_CPU", "RUN_INSN_COUNT", "RUN_INSN_LIMIT", "RUN_LAST_INSN_IDX", "RUN_OWNER", "RUN_SP",
-    "RUN_STACK", "RUN_TAIL_CALLS", "Words",
+    "RUN_ABORTED", "RUN_CPU", "RUN_INSN_COUNT", "RUN_INSN_LIMIT", "RUN_LAST_INSN_IDX", "RUN_OWNER", "RUN_RESULT",
+    "RUN_SP", "RUN_STACK", "RUN_TAIL_CALLS", "Words",
 ]  # fmt: skip
 
 
@@ -36,6 +38,8 @@ class Words(ctypes.Structure):
         ("last_insn_idx", ctypes.c_uint64),
         ("insn_limit", ctypes.c_uint64),
         ("owner", ctypes.c_uint64),
+        ("result", ctypes.c_uint64),
+        ("mem", ctypes.c_uint64),
     )
 
 
@@ -49,3 +53,4 @@ RUN_INSN_COUNT = 32
 RUN_LAST_INSN_IDX = 40
 RUN_INSN_LIMIT = 48
 RUN_OWNER = 56
+RUN_RESULT = 64

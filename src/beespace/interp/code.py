@@ -79,7 +79,7 @@ class Code:
         self.illegal: dict[int, str] = {}
         self.arena_base, self.arena_user = prog.arena
         if cython.compiled:
-            self.ops = cython.cast(cython.pointer(k.Op), calloc(count + 1, cython.sizeof(k.Op)))
+            self.ops = cython.cast(k.Ops, calloc(count + 1, cython.sizeof(k.Op)))
             if self.ops == cython.NULL:
                 raise MemoryError
         else:

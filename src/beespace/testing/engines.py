@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from beespace.decl.prog import InsnAux, Program, SubprogInfo, VerifiedProgram, XlatedProgram
 from beespace.decl.runstate import RunState
 from beespace.errors import GuestFault, Unsupported
+from beespace.isa import LD_IMM64, Insn
 from beespace.mem import AddressSpace
+from beespace.uapi import bpf as uapi
 
 if TYPE_CHECKING:
-    from beespace.decl.prog import XlatedProgram
+    from beespace.decl.func import FuncProto
+    from beespace.decl.kfunc import KfuncProto
     from beespace.decl.run import Executable
 
-__all__ = ["STACK_BYTES", "BareRun"]
+__all__ = ["STACK_BYTES", "BareRun", "trusted"]
 
 STACK_BYTES = 8192  # eight frames, and as many of callbacks
 
@@ -26,9 +31,9 @@ class BareRun(RunState):
     """
 
     def __init__(self, mem: AddressSpace | None = None, *, cpu: int = 0) -> None:
-        self.mem = mem if mem is not None else AddressSpace(64)
-        region = self.mem.alloc(STACK_BYTES, name="stack")
-        super().__init__(cpu=cpu, stack=region.base, stack_bytes=region.size)
+        space = mem if mem is not None else AddressSpace(64)
+        region = space.alloc(STACK_BYTES, name="stack")
+        super().__init__(cpu=cpu, stack=region.base, stack_bytes=region.size, mem=space)
         self.stack_region = region
         self.kernel: Any = None
         self.program: XlatedProgram | None = None
@@ -79,3 +84,40 @@ class BareRun(RunState):
     def word(self, addr: int, size: int = 8) -> int:
         """Guest memory as unsigned word."""
         return int.from_bytes(self.mem.read(addr, size), "little")
+
+
+def trusted(
+    insns: Sequence[Insn],
+    *,
+    name: str = "trusted",
+    calls: Mapping[int, FuncProto | KfuncProto] | None = None,
+    aux: Mapping[int, InsnAux] | None = None,
+    callbacks: Sequence[int] = (),
+    text: int = 0,
+    **more: Any,  # XlatedProgram's remaining fields
+) -> XlatedProgram:
+    """A program that is taken for verified, without a verifier's word for it: a wrong one ends the process.
+
+    :param aux: by insn_idx; ``callbacks``: insn_idx of subprograms that helpers call.
+    """
+    starts = {0, *callbacks}
+    idx = 0
+    while idx < len(insns):
+        insn = insns[idx]
+        if insn.code == uapi.BPF_JMP | uapi.BPF_CALL and insn.src_reg == uapi.BPF_PSEUDO_CALL:
+            starts.add(idx + 1 + insn.imm)
+        idx += 2 if insn.code == LD_IMM64 else 1
+    subprogs = tuple(SubprogInfo(start, is_cb=start in callbacks) for start in sorted(starts))
+    auxs = tuple((aux or {}).get(idx, InsnAux(seen=True)) for idx in range(len(insns)))
+    verified = VerifiedProgram(Program(name, uapi.BPF_PROG_TYPE_UNSPEC, tuple(insns)), tuple(insns), auxs, subprogs)
+    return XlatedProgram(
+        verified=verified,
+        name=name,
+        prog_type=uapi.BPF_PROG_TYPE_UNSPEC,
+        insns=tuple(insns),
+        subprogs=subprogs,
+        calls=dict(calls or {}),
+        aux=auxs,
+        text=text,
+        **more,
+    )

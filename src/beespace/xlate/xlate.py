@@ -155,6 +155,7 @@ class _Xlate:
             imm64=imm64,
             calls=calls,
             maps={layout.descriptor: layout for layout in self.layouts.values()},
+            map_layouts=self.layouts,
             aux=tuple(auxs),
             origin=tuple(origin),
             line_info=tuple(replace(line, insn_off=start[line.insn_off]) for line in verified.line_info),

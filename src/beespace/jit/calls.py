@@ -1,0 +1,194 @@
+"""Calls as LLVM IR: native lowerings, keyed by the helper's name, and the trampoline for all others.
+
+A lowering is optional; the plain function always exists and means the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from beespace.decl.func import FuncProto
+from beespace.decl.map import MapLayout, MapMeta
+from beespace.decl.runwords import RUN_CPU, RUN_RESULT
+from beespace.jit.runtime import TAIL_CALL_DONE, TAIL_CALL_MISSED
+from beespace.uapi import bpf as uapi
+
+if TYPE_CHECKING:
+    from beespace.jit.emit import FunctionEmitter
+    from beespace.jit.module import Module
+
+__all__ = ["LOWERINGS", "Lowering", "lower_loop", "lower_tail_call", "lower_trampoline"]
+
+Lowering = Callable[["FunctionEmitter", int], None]
+_MAX_LOOPS = 8 * 1024 * 1024  # BPF_MAX_LOOPS
+_E2BIG = 7
+_ARRAYS = (uapi.BPF_MAP_TYPE_ARRAY, uapi.BPF_MAP_TYPE_PERCPU_ARRAY)
+
+
+def lower_trampoline(e: FunctionEmitter, idx: int) -> None:
+    """Call the Python implementation."""
+    proto = e.prog.calls[idx]
+    arity = len(proto.c.params) if not proto.c.variadic else 5
+    args = ", ".join(f"i64 {e.read(reg) if reg <= arity else 0}" for reg in range(1, 6))
+    site = e.module.call_site(idx)
+    result = e.text.value(f"call i64 @bs_call(ptr %words, ptr {site}, {args})")
+    e.leave_if_aborted(idx)
+    if isinstance(proto, FuncProto):
+        is_pointer = proto.ret & uapi.BPF_BASE_TYPE_MASK not in (uapi.RET_INTEGER, uapi.RET_VOID)
+    else:
+        is_pointer = proto.c.ret.pointer > 0
+    e.result(result, is_pointer)
+
+
+def lower_tail_call(e: FunctionEmitter, idx: int) -> None:
+    """bpf_tail_call(): the engine's loop finds the target, compiled code jumps there."""
+    text = e.text
+    site = e.module.call_site(idx)
+    args = f"i64 {e.read(1)}, i64 {e.read(2)}, i64 {e.read(3)}"
+    target = text.value(f"call i64 @bs_tail_call(ptr %words, ptr {site}, {args})")
+    e.leave_if_aborted(idx)
+    done, jump, missed = text.new_label("done"), text.new_label("jump"), text.new_label("missed")
+    text.emit(
+        f"switch i64 {target}, label %{jump} [ i64 {TAIL_CALL_MISSED}, label %{missed} "
+        f"i64 {TAIL_CALL_DONE}, label %{done} ]"
+    )
+    text.label(done)
+    e.ret(text.value(f"load i64, ptr {e.word(RUN_RESULT)}"))
+    text.label(jump)
+    e.leave_frame()
+    pointer = text.value(f"inttoptr i64 {target} to ptr")
+    text.emit(f"ret i64 {text.value(f'tail call i64 {pointer}(ptr %words, i64 {e.read(1)})')}")
+    text.label(missed)
+    e.write(0, text.binary("add", 64, "0", "0"))
+
+
+def lower_loop(e: FunctionEmitter, idx: int, callback: int) -> None:
+    """bpf_loop() with a known callback and no flags: a loop around the subprogram.
+
+    :see: kernel/bpf/verifier.c:inline_bpf_loop
+    """
+    text = e.text
+    count, ctx = e.read_bits(1, 32), e.read(3)
+    head, body, too_many, done = (text.new_label(name) for name in ("loop", "body", "many", "done"))
+    before = text.new_label("pre")
+    text.emit(f"br label %{before}")
+    text.label(before)
+    limit = text.cast("zext", 32, count, 64)
+    text.emit(f"br i1 {text.compare('ugt', 64, limit, str(_MAX_LOOPS))}, label %{too_many}, label %{head}")
+    text.label(head)
+    index, following = text.value(f"phi i64 [ 0, %{before} ], [ {{next}}, %{{latch}} ]"), ""
+    phi = len(text.lines) - 1
+    text.emit(f"br i1 {text.compare('ult', 64, index, limit)}, label %{body}, label %{done}")
+    text.label(body)
+    args = f"i64 {index}, i64 {ctx}, i64 0, i64 0, i64 0"
+    stopped = text.value(f"call i64 @sub{callback}(ptr %words, {args})")
+    function = e.module.functions[callback]
+    if function.may_abort or function.needs_stack:
+        e.leave_if_aborted(-1)
+    following = text.binary("add", 64, index, "1")
+    latch = text.new_label("latch")
+    text.emit(f"br label %{latch}")
+    text.label(latch)
+    text.emit(f"br i1 {text.compare('eq', 64, stopped, '0')}, label %{head}, label %{done}")
+    text.lines[phi] = text.lines[phi].replace("{next}", following).replace("{latch}", latch)
+    text.label(too_many)
+    text.emit(f"br label %{done}")
+    text.label(done)
+    result = f"phi i64 [ {index}, %{head} ], [ {following}, %{latch} ], [ -{_E2BIG}, %{too_many} ]"
+    e.write(0, text.value(result))
+
+
+# --- helpers ----------------------------------------------------------------------------------------------------------
+
+
+# The only map a call can be about, if there is just one.
+def _map_of(module: Module, idx: int) -> tuple[MapMeta, MapLayout] | None:
+    aux = module.prog.aux[idx] if module.prog.aux else None
+    if aux is None or len(aux.map_ptrs) != 1:
+        return None
+    layout = module.prog.map_layouts.get(aux.map_ptrs[0])
+    return (aux.map_ptrs[0], layout) if layout is not None else None
+
+
+def _lookup(module: Module, idx: int) -> Lowering | None:
+    found = _map_of(module, idx)
+    if found is None:
+        return None
+    meta, layout = found
+    if meta.map_type in _ARRAYS and layout.values:
+        return lambda e, at: _array_lookup(e, layout)
+    if layout.lookup:
+        return lambda e, at: _native_lookup(e, layout)
+    return None
+
+
+# :see: kernel/bpf/arraymap.c:array_map_gen_lookup
+def _array_lookup(e: FunctionEmitter, layout: MapLayout) -> None:
+    text = e.text
+    index = text.cast("zext", 32, text.value(f"load i32, ptr {e.read_ptr(2)}, align 1"), 64)
+    values = e.module.symbol("at", layout.values)
+    if layout.percpu_stride:
+        cpu = text.cast("zext", 32, text.value(f"load i32, ptr {e.word(RUN_CPU)}"), 64)
+        values = text.gep(values, text.binary("mul", 64, cpu, str(layout.percpu_stride)))
+    value = text.gep(values, text.binary("mul", 64, index, str(layout.stride)))
+    inside = text.compare("ult", 64, index, str(layout.max_entries))
+    e.write_ptr(0, text.value(f"select i1 {inside}, ptr {value}, ptr null"))
+
+
+def _cpu(e: FunctionEmitter) -> str:
+    return e.text.cast("zext", 32, e.text.value(f"load i32, ptr {e.word(RUN_CPU)}"), 64)
+
+
+def _native_lookup(e: FunctionEmitter, layout: MapLayout) -> None:
+    function = e.module.native(
+        "map_lookup", layout.lookup, "ptr {}(ptr captures(none), ptr captures(none), i64) nounwind"
+    )  # fmt: skip
+    state = e.module.symbol("state", layout.state)
+    e.write_ptr(0, e.text.value(f"call ptr {function}(ptr {state}, ptr {e.read_ptr(2)}, i64 {_cpu(e)})"))
+
+
+def _update(module: Module, idx: int) -> Lowering | None:
+    found = _map_of(module, idx)
+    if found is None or not found[1].update:
+        return None
+    return lambda e, at: _native_update(e, found[1])
+
+
+def _native_update(e: FunctionEmitter, layout: MapLayout) -> None:
+    function = e.module.native(
+        "map_update",
+        layout.update,
+        "i64 {}(ptr captures(none), ptr captures(none), ptr captures(none), i64, i64) nounwind",
+    )
+    state = e.module.symbol("state", layout.state)
+    args = f"ptr {state}, ptr {e.read_ptr(2)}, ptr {e.read_ptr(3)}, i64 {e.read(4)}, i64 {_cpu(e)}"
+    e.write(0, e.text.value(f"call i64 {function}({args})"))
+
+
+def _delete(module: Module, idx: int) -> Lowering | None:
+    found = _map_of(module, idx)
+    if found is None or not found[1].delete:
+        return None
+    return lambda e, at: _native_delete(e, found[1])
+
+
+def _native_delete(e: FunctionEmitter, layout: MapLayout) -> None:
+    function = e.module.native(
+        "map_delete", layout.delete, "i64 {}(ptr captures(none), ptr captures(none), i64) nounwind"
+    )  # fmt: skip
+    state = e.module.symbol("state", layout.state)
+    e.write(0, e.text.value(f"call i64 {function}(ptr {state}, ptr {e.read_ptr(2)}, i64 {_cpu(e)})"))
+
+
+def _processor_id(module: Module, idx: int) -> Lowering | None:
+    return lambda e, at: e.write(0, _cpu(e))
+
+
+# Name -> (module, insn_idx) -> lowering, or None when this call has to go through Python.
+LOWERINGS: dict[str, Callable[[Module, int], Lowering | None]] = {
+    "bpf_map_lookup_elem": _lookup,
+    "bpf_map_update_elem": _update,
+    "bpf_map_delete_elem": _delete,
+    "bpf_get_smp_processor_id": _processor_id,
+}

@@ -1,0 +1,64 @@
+"""The engine "jit": XlatedProgram -> LLVM IR -> native code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from beespace.errors import Unsupported
+from beespace.jit.options import JitOptions
+from beespace.jit.runtime import JitExecutable, Trampolines
+
+if TYPE_CHECKING:
+    from beespace.decl.events import Sink
+    from beespace.decl.prog import XlatedProgram
+    from beespace.jit.backend import Backend
+
+__all__ = ["Jit"]
+
+
+class Jit:
+    """The engine "jit". LLVM is loaded by the first prepare().
+
+    :param sink: with ``options.trace_calls``: receives a CallEvent for each helper, kfunc and tail call.
+    """
+
+    name = "jit"
+
+    def __init__(self, options: JitOptions | None = None, sink: Sink | None = None) -> None:
+        self.options = options or JitOptions()
+        self.sink = sink
+        self._trampolines = Trampolines()
+        self._backend: Backend | None = None
+
+    @property
+    def backend(self) -> Backend:
+        """LLVM, loaded now at the latest."""
+        if self._backend is None:
+            from beespace.jit.backend import Backend
+
+            self._backend = Backend()
+        return self._backend
+
+    def prepare(self, prog: XlatedProgram) -> JitExecutable:
+        """Compile *prog*.
+
+        :raises Unsupported: it is not verified: nothing in compiled code checks its accesses.
+        """
+        from beespace.jit.module import Module
+
+        if prog.verified is None:
+            raise Unsupported("compiling a program that is not verified")
+        module = Module(prog, self.options, self._trampolines, self.sink)
+        ir = module.ir()
+        callbacks = module.callbacks()
+        code = self.backend.compile(ir, self.options.opt_level)
+        exports = ["prog", *(f"cb{insn_idx}" for insn_idx in callbacks)]
+        library = self.backend.link(code, exports, module.symbols)
+        keep = (library, tuple(module.sites.values()), self._trampolines, self._backend)
+        return JitExecutable(prog, library["prog"], {idx: library[f"cb{idx}"] for idx in callbacks}, keep)
+
+    def ir(self, prog: XlatedProgram) -> str:
+        """The LLVM IR of *prog*, before optimisation."""
+        from beespace.jit.module import Module
+
+        return Module(prog, self.options, self._trampolines, self.sink).ir()

@@ -1,0 +1,153 @@
+"""A program as one LLVM module: its functions, and the symbols that are addresses of this process.
+
+Addresses stand in the IR as external symbols, so that the same program gives the same text (and object code) in every
+process; linking fills them in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from beespace.decl.call import BoundCall
+from beespace.errors import InternalError
+from beespace.jit.calls import LOWERINGS, Lowering, lower_loop, lower_tail_call, lower_trampoline
+from beespace.jit.emit import FunctionEmitter
+from beespace.jit.flow import Function, functions
+from beespace.jit.runtime import CallSite, Trampolines
+
+if TYPE_CHECKING:
+    from beespace.decl.events import Sink
+    from beespace.decl.prog import XlatedProgram
+    from beespace.jit.options import JitOptions
+
+__all__ = ["Module"]
+
+_INTRINSICS = (
+    "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)",
+    "declare i16 @llvm.bswap.i16(i16)",
+    "declare i32 @llvm.bswap.i32(i32)",
+    "declare i64 @llvm.bswap.i64(i64)",
+    "declare i64 @bs_call(ptr, ptr, i64, i64, i64, i64, i64) nounwind",
+    "declare i64 @bs_tail_call(ptr, ptr, i64, i64, i64) nounwind",
+    "declare i32 @bs_probe(ptr, i64, i64) nounwind",
+)
+_METADATA = '!0 = !{!"branch_weights", i32 1, i32 2000}'
+
+
+class Module:
+    """Generates the IR of one program.
+
+    :ivar symbols: name -> address in this process.
+    :ivar sites: call sites that the code refers to.
+    """
+
+    def __init__(
+        self, prog: XlatedProgram, options: JitOptions, trampolines: Trampolines, sink: Sink | None = None
+    ) -> None:
+        self.prog = prog
+        self.options = options
+        self.sink = sink
+        self.symbols: dict[str, int] = {
+            "bs_call": trampolines.call,
+            "bs_tail_call": trampolines.tail,
+            "bs_probe": trampolines.probe,
+        }
+        self.sites: dict[int, CallSite] = {}
+        self._data: dict[int, str] = {}  # address -> name
+        self._natives: dict[int, str] = {}
+        self._declarations: list[str] = []
+        self._loops = {} if options.trace_calls else _loops(prog)
+        self._lowerings = {idx: self._lowering(idx) for idx in prog.calls}
+        self.functions = functions(prog, self._is_checked, self._loops)
+        self._at = {function.start: function for function in self.functions}
+
+    def ir(self) -> str:
+        """The module's text. Exports ``prog``, and ``cb<insn_idx>`` for each of callbacks()."""
+        bodies: list[str] = []
+        for function in self.functions:
+            emitter = FunctionEmitter(self, function)
+            emitter.emit()
+            if function.subprogno == 0:
+                head = "define i64 @prog(ptr noalias %words, i64 %a1) nounwind {"
+            else:
+                params = ", ".join(f"i64 %a{reg}" for reg in range(1, 6))
+                head = f"define internal i64 @sub{function.subprogno}(ptr noalias %words, {params}) nounwind {{"
+            bodies += [head, *emitter.text.lines, "}"]
+        for insn_idx in self.callbacks():
+            params = ", ".join(f"i64 %a{reg}" for reg in range(1, 6))
+            bodies += [
+                f"define i64 @cb{insn_idx}(ptr noalias %words, {params}) nounwind {{",
+                f"  %r = call i64 @sub{self._at[insn_idx].subprogno}(ptr %words, {params})",
+                "  ret i64 %r",
+                "}",
+            ]
+        data = [f"@{name} = external global i8" for name in self._data.values()]
+        return "\n".join([*data, *_INTRINSICS, *self._declarations, *bodies, _METADATA, ""])
+
+    def callbacks(self) -> list[int]:
+        """insn_idx of the subprograms that may be called from outside."""
+        found = {s.start for s in self.prog.subprogs[1:] if s.is_cb or s.is_async_cb or s.is_exception_cb}
+        for idx, aux in enumerate(self.prog.aux):
+            if aux.imm64 is not None and aux.imm64[0] == "func" and idx in self.prog.imm64:
+                found.add((self.prog.imm64[idx] - self.prog.text) // 8)
+        return sorted(start for start in found if start in self._at)
+
+    def function_at(self, insn_idx: int) -> Function:
+        """The subprogram that starts at *insn_idx*."""
+        found = self._at.get(insn_idx)
+        if found is None:
+            raise InternalError(f"{self.prog.name}: call of insn {insn_idx}, where no subprogram starts")
+        return found
+
+    def symbol(self, hint: str, address: int) -> str:
+        """The name of the object at *address*; one object has one name."""
+        name = self._data.get(address)
+        if name is None:
+            name = self._data[address] = f"{hint}.{len(self._data)}"
+            self.symbols[name] = address
+        return f"@{name}"
+
+    def native(self, hint: str, address: int, declaration: str) -> str:
+        """The name of a native function; *declaration* has ``{}`` in the place of the name."""
+        name = self._natives.get(address)
+        if name is None:
+            name = self._natives[address] = f"{hint}.{len(self._natives)}"
+            self.symbols[name] = address
+            self._declarations.append("declare " + declaration.format(f"@{name}"))
+        return f"@{name}"
+
+    def call_site(self, idx: int) -> str:
+        """The symbol of a call site."""
+        site = self.sites.get(idx)
+        if site is None:
+            aux = self.prog.aux[idx] if self.prog.aux else None
+            sink = self.sink if self.options.trace_calls else None
+            site = self.sites[idx] = CallSite(BoundCall(self.prog.calls[idx], aux), idx, sink)
+        return self.symbol("site", site.address)
+
+    def lower_call(self, emitter: FunctionEmitter, idx: int) -> None:
+        """Emit the call of a helper or kfunc."""
+        self._lowerings[idx](emitter, idx)
+
+    def _lowering(self, idx: int) -> Lowering:
+        proto = self.prog.calls[idx]
+        if proto.name == "bpf_tail_call":
+            return lower_tail_call
+        if idx in self._loops:
+            callback = self._loops[idx]
+            return lambda emitter, at: lower_loop(emitter, at, callback)
+        choose = None if self.options.trace_calls else LOWERINGS.get(proto.name)
+        return (choose(self, idx) if choose is not None else None) or lower_trampoline
+
+    def _is_checked(self, idx: int) -> bool:
+        return self._lowerings[idx] in (lower_trampoline, lower_tail_call)
+
+
+# bpf_loop() calls that the verifier found to have one callback and no flags.
+def _loops(prog: XlatedProgram) -> dict[int, int]:
+    found = {}
+    for idx, proto in prog.calls.items():
+        aux = prog.aux[idx] if prog.aux else None
+        if proto.name == "bpf_loop" and aux is not None and aux.inline_bpf_loop and aux.loop_callback_subprogno >= 0:
+            found[idx] = aux.loop_callback_subprogno
+    return found

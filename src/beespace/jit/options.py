@@ -1,0 +1,21 @@
+"""How programs are compiled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["JitOptions"]
+
+
+@dataclass(frozen=True, slots=True)
+class JitOptions:
+    """Options of the engine "jit".
+
+    :ivar opt_level: of LLVM, 0 to 3.
+    :ivar count_insns: keep ``insn_count`` and ``last_insn_idx`` as the interpreter does; costs most of the speed.
+    :ivar trace_calls: every call goes through the engine, so that a sink sees it; nothing is inlined.
+    """
+
+    opt_level: int = 3
+    count_insns: bool = False
+    trace_calls: bool = False

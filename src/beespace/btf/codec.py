@@ -45,6 +45,7 @@ Value: TypeAlias = Any  # any Python value: what is acceptable depends on the ty
 _Order: TypeAlias = Literal["little", "big"]
 _MAX_ELEMENTS = 1 << 24
 _MAX_FIELDS = 1 << 16
+_MAX_INT = 16  # bytes of __int128
 _FLOATS = {2: "e", 4: "f", 8: "d"}
 
 
@@ -468,6 +469,8 @@ class _Compiler:
 
     def plain(self, type_id: int, depth: int) -> _Node:
         btf_type, order = self.btf.type(type_id), self.btf.byteorder
+        if isinstance(btf_type, t.Int | t.Enum | t.Enum64) and not 0 < btf_type.size <= _MAX_INT:
+            raise self.btf.error(f"[{type_id}] {self.btf.type_name(type_id)} of {btf_type.size} bytes")
         match btf_type:
             case t.Int(name=name, size=size):
                 if btf_type.bits != 8 * size or btf_type.offset:

@@ -103,6 +103,7 @@ class Btf:
         "_by_name",
         "_first",
         "_flavors",
+        "_last",
         "_names",
         "_offs",
         "_start_str",
@@ -144,6 +145,7 @@ class Btf:
         self._first = dict(
             zip(reversed(self._names), range(self.nr_types - 1, self.start_id - 1, -1), strict=True),
         )
+        self._last: dict[int, int] | None = None  # name offset -> last id that has it
         self._by_name: dict[str, tuple[int, ...]] = {}
         self._flavors: dict[str, tuple[int, ...]] = {}
         self._types: dict[int, t.BtfType] = {}
@@ -411,12 +413,16 @@ class Btf:
 
     def _ids_at(self, name_off: int) -> Iterator[int]:
         first = self._first.get(name_off)
-        while first is not None:
+        if first is None:
+            return
+        if self._last is None:  # made when first asked for a name, because opening must be fast
+            self._last = dict(zip(self._names, range(self.start_id, self.nr_types), strict=True))
+        last = self._last[name_off]
+        yield first
+        while first < last:
+            index = first - self.start_id + 1
+            first = self.start_id + self._names.index(name_off, index, last - self.start_id + 1)
             yield first
-            try:
-                first = self.start_id + self._names.index(name_off, first - self.start_id + 1)
-            except ValueError:
-                return
 
     # -- resolution ----------------------------------------------------------------------------------------------
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from types import TracebackType
 
-from beespace.api.calls import Buffer, Calls
+from beespace.api.calls import Buffer, Calls, LoadingKernel
 from beespace.btf import BtfBuilder
 from beespace.errors import InputError, SyscallError
 from beespace.isa import Assembly, Insn, assemble, encode_insns, is_ld_imm64
-from beespace.kernel import BpfKernel
 from beespace.testing.vectors import MEMORY_BYTES, Case, Mismatch, Vector
 from beespace.uapi import attr, bpf
 
@@ -33,6 +32,13 @@ _CALL = """
 __vector:
 """
 _CELLS = (100, 101, 102, 103)
+_ENVIRONMENT: dict[str, Callable[[], attr.MapCreateAttr]] = {
+    "mem": lambda: attr.MapCreateAttr(bpf.BPF_MAP_TYPE_ARRAY, 4, MEMORY_BYTES, 1),
+    "out": lambda: attr.MapCreateAttr(bpf.BPF_MAP_TYPE_ARRAY, 4, 8, 1),
+    "cells": lambda: attr.MapCreateAttr(bpf.BPF_MAP_TYPE_ARRAY, 4, 8, len(_CELLS)),
+    "jumps": lambda: attr.MapCreateAttr(bpf.BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1),
+    "arena": lambda: attr.MapCreateAttr(bpf.BPF_MAP_TYPE_ARENA, 0, 0, 1, bpf.BPF_F_MMAPABLE),
+}
 
 
 class KernelRunner:
@@ -42,20 +48,13 @@ class KernelRunner:
     ``jumps`` (an empty program array), ``arena`` (a page that begins with the same four u64).
     """
 
-    def __init__(self, kernel: BpfKernel) -> None:
+    def __init__(self, kernel: LoadingKernel) -> None:
         self._kernel = kernel
         self._calls = Calls(kernel)
         self._maps: dict[str, int] = {}
         self._arena = memoryview(b"")
 
     def __enter__(self) -> KernelRunner:
-        array = bpf.BPF_MAP_TYPE_ARRAY
-        self._map("mem", attr.MapCreateAttr(array, 4, MEMORY_BYTES, 1))
-        self._map("out", attr.MapCreateAttr(array, 4, 8, 1))
-        self._map("cells", attr.MapCreateAttr(array, 4, 8, len(_CELLS)))
-        self._map("jumps", attr.MapCreateAttr(bpf.BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 1))
-        self._map("arena", attr.MapCreateAttr(bpf.BPF_MAP_TYPE_ARENA, 0, 0, 1, bpf.BPF_F_MMAPABLE))
-        self._arena = self._kernel.mmap(self._maps["arena"], mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE)
         return self
 
     def __exit__(
@@ -66,8 +65,15 @@ class KernelRunner:
         self._maps.clear()
         self._arena = memoryview(b"")
 
-    def _map(self, name: str, record: attr.MapCreateAttr) -> None:
-        self._maps[name] = self._calls.map_create(record, name)
+    # Created when a program first names it: a kernel without arenas runs all but those that need one.
+    def _map(self, name: str) -> int:
+        if name not in self._maps:
+            if name not in _ENVIRONMENT:
+                raise InputError(f"vectors know no map {name}")
+            self._maps[name] = self._calls.map_create(_ENVIRONMENT[name](), name)
+            if name == "arena":
+                self._arena = self._kernel.mmap(self._maps[name], mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE)
+        return self._maps[name]
 
     def run(self, vector: Vector) -> Iterator[Mismatch]:
         """Run all cases: what did not come out as it must.
@@ -84,10 +90,12 @@ class KernelRunner:
             self._kernel.close(fd)
 
     def _run_case(self, fd: int, vector: Vector, case: Case) -> tuple[int, bytes]:
-        for i, value in enumerate(_CELLS):
-            self._calls.map_update(self._maps["cells"], i.to_bytes(4, "little"), value.to_bytes(8, "little"))
-        self._arena[: 8 * len(_CELLS)] = struct.pack(f"<{len(_CELLS)}Q", *_CELLS)
-        self._calls.map_update(self._maps["mem"], _KEY, case.memory)
+        if "cells" in self._maps:
+            for i, value in enumerate(_CELLS):
+                self._calls.map_update(self._maps["cells"], i.to_bytes(4, "little"), value.to_bytes(8, "little"))
+        if "arena" in self._maps:
+            self._arena[: 8 * len(_CELLS)] = struct.pack(f"<{len(_CELLS)}Q", *_CELLS)
+        self._calls.map_update(self._map("mem"), _KEY, case.memory)
         data = Buffer(case.packet or _FRAME)
         record = attr.ProgTestRunAttr(prog_fd=fd, data_size_in=data.size, data_in=data.address)
         result = self._calls.prog_test_run(record, vector.name)
@@ -101,11 +109,12 @@ class KernelRunner:
         """Load the program of *vector* as run() does: an fd that the caller closes."""
         assembly = assemble(vector.asm if vector.kind == "packet" else _CALL + vector.asm)
         kfuncs = {name: (btf_id, 0) for name, btf_id in self._ids(assembly, "kfunc", bpf.BTF_KIND_FUNC).items()}
+        maps = {r.name: self._map(r.name) for r in assembly.relocs if r.kind in ("map", "map_value")}
         ksyms = self._ids(assembly, "ksym", bpf.BTF_KIND_FUNC)
-        insns = assembly.link(self._maps, kfuncs, ksyms)
+        insns = assembly.link(maps, kfuncs, ksyms)
         code = Buffer(encode_insns(insns))
         text, log = Buffer(b"GPL\0"), Buffer(_LOG_BYTES)
-        fds = Buffer(struct.pack(f"<{len(vector.fd_array)}i", *(self._maps[name] for name in vector.fd_array)))
+        fds = Buffer(struct.pack(f"<{len(vector.fd_array)}i", *map(self._map, vector.fd_array)))
         record = attr.ProgLoadAttr(
             prog_type=bpf.BPF_PROG_TYPE_SCHED_CLS,
             insn_cnt=len(insns),

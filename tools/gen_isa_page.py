@@ -25,8 +25,9 @@ All of RFC 9669, and what Linux 6.18 has beyond it (no conformance group in the 
 * **code** and the fields that **select** the form; all other fields that the form does not **use** must be zero;
 * **group**: conformance group of RFC 9669;
 * **since**: first Linux version;
-* **cases**: conformance cases about this form (`beespace/testing/vectors/*.data`), and of those the ones that run on
-  an engine alone; all of them run on the real kernel and, through the same runner, on the simulated one.
+* **cases**: conformance cases about this form (`beespace/testing/vectors/*.data`). All of them run on the real kernel
+  and, by the same runner, on the simulated one; **interp** and **jit** are those that run on the engine alone, without
+  a kernel around it: the others need maps, helpers, kfuncs, a packet or an arena.
 
 `callx` (code 8d), which compilers can emit, is refused as the kernel refuses it: `unknown opcode 8d`.
 """
@@ -73,15 +74,15 @@ def page() -> str:
     out = [INTRODUCTION]
     for family, title in FAMILIES.items():
         out.append(f"\n## {title}\n\n")
-        out.append("| form | syntax | code | select | use | group | since | cases | on engines |\n")
-        out.append("|---|---|---|---|---|---|---|---:|---:|\n")
+        out.append("| form | syntax | code | select | use | group | since | cases | interp | jit |\n")
+        out.append("|---|---|---|---|---|---|---|---:|---:|---:|\n")
         for row in ROWS:
             if row.family == family:
                 use = ", ".join(FIELDS.get(field, field) for field in row.free)
                 text = syntax(row).replace("|", "\\|")
                 out.append(
                     f"| {row.id} | `{text}` | {row.code:02x} | {selected(row)} | {use} | {row.group} | {row.since} "
-                    f"| {cases[row.id]} | {alone[row.id]} |\n"
+                    f"| {cases[row.id]} | {alone[row.id]} | {alone[row.id]} |\n"
                 )
     out.append(f"\n{len(ROWS)} forms, {len(vectors())} programs, {sum(len(v.cases) for v in vectors())} cases.\n")
     return "".join(out)

@@ -5,11 +5,12 @@ import pytest
 import beespace.verifier
 from beespace.errors import Unsupported
 from beespace.interp import Interp
+from beespace.jit import Jit, JitOptions
 from beespace.kernel import Kernel, Pipeline
 from beespace.testing.vectors import vectors
 from beespace.testing.vectors.kernels import KernelRunner
 
-ENGINES = {"interp": Interp}
+ENGINES = {"interp": Interp, "jit": lambda: Jit(JitOptions(opt_level=0))}
 FILES = sorted({vector.file for vector in vectors()})
 # What this kernel does not model, by row: these vectors must raise Unsupported, no other may.
 UNSUPPORTED: set[str] = set()

@@ -12,8 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from beespace.api import Link, LinuxKernel, Map, Object, Program, RunResult, compile_c
-    from beespace.api.kernels import Kernel
+    from beespace.api import Kernel, Link, LinuxKernel, Map, Object, Program, RunResult, compile_c
     from beespace.errors import (
         BpfError,
         BtfError,

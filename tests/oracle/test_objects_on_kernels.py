@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import beespace
-from beespace.errors import BtfError, ElfError, SyscallError, VerifierError
+from beespace import verifier
+from beespace.errors import BtfError, ElfError, SyscallError, Unsupported, VerifierError
 from beespace.uapi import bpf as uapi
 
 PROGRAMS = Path(__file__).parents[1] / "programs"
@@ -29,16 +30,10 @@ def linux():
     return kernel
 
 
-def simulated():
-    if not hasattr(beespace, "Kernel"):
-        pytest.skip("the simulated kernel is not part of beespace yet")
-    return beespace.Kernel(cpus=2)
-
-
 @pytest.fixture(params=[pytest.param("linux", marks=pytest.mark.oracle), "sim"])
 def kernel(request):
     """Either kernel; what is open is closed after the test."""
-    with linux() if request.param == "linux" else simulated() as made:
+    with linux() if request.param == "linux" else beespace.Kernel(cpus=2) as made:
         yield made
 
 
@@ -57,9 +52,29 @@ def load(kernel):
         obj = kernel.open(PROGRAMS / f"{name}.bpf.o", **options)
         for prog in obj.progs:
             prog.autoload = prog.name in progs
-        return obj.load()
+        return load_or_skip(obj)
 
     return run
+
+
+def without_programs(obj):
+    for prog in obj.progs:
+        prog.autoload = False
+    return load_or_skip(obj)
+
+
+def load_or_skip(obj):
+    """What a simulated kernel does not model it says; then the test is the real kernel's alone."""
+    if (
+        isinstance(obj.kernel, beespace.Kernel)
+        and any(p.autoload for p in obj.progs)
+        and not hasattr(verifier, "verify")
+    ):
+        pytest.skip("the verifier is not part of beespace yet")
+    try:
+        return obj.load()
+    except Unsupported as reason:
+        pytest.skip(str(reason))
 
 
 class TestPrograms:
@@ -116,7 +131,7 @@ class TestPrograms:
         obj = kernel.open(PROGRAMS / "rejected.bpf.o", log_level=1)
         for prog in obj.progs:
             prog.autoload = prog.name == "accepted"
-        obj.load()
+        load_or_skip(obj)
         assert "processed 2 insns" in obj.progs.accepted.log
 
     def test_map_that_is_not_created(self, kernel):
@@ -125,7 +140,7 @@ class TestPrograms:
         for prog in obj.progs:
             prog.autoload = prog.name == "no_null_check"
         with pytest.raises(VerifierError) as e:
-            obj.load()
+            load_or_skip(obj)
         assert "BPF map 'counts' is referenced but wasn't created" in str(e.value)
 
 
@@ -133,7 +148,7 @@ class TestVariables:
     def test_constants_are_seen_by_the_program(self, kernel):
         obj = kernel.open(PROGRAMS / "globals.bpf.o")
         obj.rodata.limit = 3
-        obj.load()
+        load_or_skip(obj)
         assert obj.progs.touch.run(PACKET).retval == 3
         assert list(obj.bss.table) == [3 + 4, 0, 0, 0]
         assert (obj.data.private_count, obj.data.hidden_sum, obj.bss.counter) == (6, 12, 1)
@@ -161,7 +176,7 @@ class TestVariables:
     def test_enlarged_section(self, kernel):
         obj = kernel.open(PROGRAMS / "globals.bpf.o")
         obj.maps.bss_scratch.value_size = 8 * 2000
-        obj.load()
+        load_or_skip(obj)
         obj.progs.touch.run(PACKET)
         assert len(obj.bss_scratch.scratch) == 2000
         assert obj.bss_scratch.scratch[599] == 1
@@ -175,7 +190,7 @@ class TestMaps:
     }  # fmt: skip
 
     def test_mapping(self, load):
-        flows = load("typed", "count").maps.flows
+        flows = load("typed").maps.flows
         assert len(flows) == 0
         flows[self.KEY] = self.FLOW
         assert len(flows) == 1
@@ -186,6 +201,13 @@ class TestMaps:
         assert flow.mac == bytes.fromhex("020000000001")
         ((key, value),) = flows.items()
         assert (key.src.addr, key.dst.port, value) == ("10.0.0.1", 443, flow)
+        assert dict(flows) == {key: flow}
+        assert len({key, *flows}) == 1
+        with pytest.raises(AttributeError, match="a key does not change"):
+            key.proto = 17
+        flow.packets += 1
+        flows[key] = flow
+        assert flows[self.KEY].packets == 4
         del flows[self.KEY]
         assert dict(flows) == {}
         with pytest.raises(KeyError):
@@ -195,7 +217,7 @@ class TestMaps:
         assert flows.get(self.KEY) is None
 
     def test_flags(self, load):
-        flows = load("typed", "count").maps.flows
+        flows = load("typed").maps.flows
         flows.update(self.KEY, self.FLOW, flags=uapi.BPF_NOEXIST)
         with pytest.raises(SyscallError) as e:
             flows.update(self.KEY, self.FLOW, flags=uapi.BPF_NOEXIST)
@@ -214,7 +236,7 @@ class TestMaps:
         assert obj.maps.flows[{"proto": 6}].packets == 1
 
     def test_array(self, load):
-        numbers = load("typed", "count").maps.numbers
+        numbers = load("typed").maps.numbers
         numbers[3] = -5
         assert (len(numbers), numbers[3], numbers[0]) == (8, -5, 0)
         assert list(numbers) == list(range(8))
@@ -234,7 +256,7 @@ class TestMaps:
         assert e.value.errno == errno.EPERM
 
     def test_per_cpu_values(self, load, kernel):
-        hits = load("typed", "count").maps.hits
+        hits = load("typed").maps.hits
         cpus = kernel.features.cpus
         hits[1] = list(range(cpus))
         assert hits[1] == list(range(cpus))
@@ -242,9 +264,12 @@ class TestMaps:
         assert hits[1] == [7] * cpus
 
     def test_addresses_and_enums(self, load):
-        maps = load("typed", "count").maps
-        maps.by_address["192.0.2.1"] = "CLOSED"
-        assert {key: value.name for key, value in maps.by_address.items()} == {"192.0.2.1": "CLOSED"}
+        by_address = load("typed").maps.by_address
+        by_address["192.0.2.1"] = "CLOSED"
+        assert {key: value.name for key, value in by_address.items()} == {"192.0.2.1": "CLOSED"}
+
+    def test_longest_prefix(self, load):
+        maps = load("others").maps
         maps.routes[{"prefixlen": 8, "addr": "10.0.0.0"}] = 1
         maps.routes[{"prefixlen": 24, "addr": "10.1.2.0"}] = 2
         assert maps.routes[{"prefixlen": 32, "addr": "10.1.2.3"}] == 2
@@ -252,7 +277,7 @@ class TestMaps:
         assert {(k.addr, k.prefixlen) for k in maps.routes} == {("10.0.0.0", 8), ("10.1.2.0", 24)}
 
     def test_queue(self, load):
-        queue = load("typed", "count").maps.queue
+        queue = load("others").maps.queue
         for value in (1, 2, 3, 4):
             queue.push(value)
         with pytest.raises(SyscallError) as e:
@@ -264,13 +289,14 @@ class TestMaps:
 
     def test_bloom_filter(self, kernel):
         obj = kernel.open(PROGRAMS / "mapdefs.bpf.o")
-        obj.maps.pinned.pin_path = None
-        bloom = obj.load().maps.bloom
+        for bpf_map in obj.maps:
+            bpf_map.autocreate = bpf_map.name == "bloom"
+        bloom = without_programs(obj).maps.bloom
         bloom.push(7)
         assert 7 in bloom
 
     def test_batches(self, load):
-        flows = load("typed", "count").maps.by_address
+        flows = load("typed").maps.by_address
         assert flows.update_batch([(f"10.0.0.{i}", i) for i in range(6)]) == 6
         assert sorted(int(key) & 0xFF for key, _ in flows.lookup_batch(batch=4)) == list(range(6))
         assert flows.delete_batch(["10.0.0.0", "10.0.0.1"]) == 2
@@ -281,7 +307,7 @@ class TestMaps:
         assert len(flows) == 0
 
     def test_raw_access(self, load):
-        numbers = load("typed", "count").maps.numbers
+        numbers = load("typed").maps.numbers
         numbers.update_bytes(b"\1\0\0\0", b"\xff" * 8)
         assert numbers[1] == -1
         assert numbers.lookup_bytes(b"\1\0\0\0") == b"\xff" * 8
@@ -291,7 +317,7 @@ class TestMaps:
             numbers.update_bytes(b"\1\0\0\0", b"\1")
 
     def test_clear_and_iteration_while_deleting(self, load):
-        flows = load("typed", "count").maps.by_address
+        flows = load("typed").maps.by_address
         flows.update({f"10.0.0.{i}": 0 for i in range(8)})
         for key in flows:
             del flows[key]
@@ -304,7 +330,7 @@ class TestMaps:
         first = load("typed", "count")
         second = kernel.open(PROGRAMS / "typed.bpf.o")
         second.maps.flows.reuse_fd(first.maps.flows.fd)
-        second.load()
+        load_or_skip(second)
         first.maps.flows[{"proto": 6}] = {"packets": 10}
         first.close()
         assert second.progs.count.run(PACKET).retval == beespace.XDP_DROP
@@ -313,7 +339,7 @@ class TestMaps:
     def test_changed_size(self, kernel):
         obj = kernel.open(PROGRAMS / "typed.bpf.o")
         obj.maps.by_address.max_entries = 1
-        obj.load()
+        without_programs(obj)
         obj.maps.by_address["10.0.0.1"] = 0
         with pytest.raises(SyscallError) as e:
             obj.maps.by_address["10.0.0.2"] = 0
@@ -325,8 +351,9 @@ class TestMapsOfMaps:
     @pytest.fixture
     def obj(self, kernel):
         opened = kernel.open(PROGRAMS / "mapdefs.bpf.o")
-        opened.maps.pinned.pin_path = None
-        return opened.load()
+        for bpf_map in opened.maps:
+            bpf_map.autocreate = bpf_map.name in ("outer", "inner_one", "inner_two", "jumps", "events")
+        return load_or_skip(opened)
 
     def test_initial_elements(self, obj):
         assert obj.maps.outer.keys_bytes
@@ -405,13 +432,16 @@ class TestOnLinux:
             obj.load()
 
     def test_struct_ops(self, on_linux):
-        obj = on_linux.open(PROGRAMS / "structops.bpf.o").load()
+        obj = on_linux.open(PROGRAMS / "structops.bpf.o")
+        obj.maps.bees.variable.name = "drones"
+        obj.load()
         assert obj.maps.bees.is_created
         assert not obj.maps.optional_bees.is_created
         assert not obj.progs.only_optional.is_loaded
-        name = obj.maps.bees.kernel_value.index(b"beespace\0")
+        assert b"drones\0" in obj.maps.bees.kernel_value
         assert obj.progs.ssthresh.fd.to_bytes(8, "little") in obj.maps.bees.kernel_value
-        assert name > 0
+        with pytest.raises(SyscallError):
+            obj.maps.bees.variable.name = "late"
 
     def test_struct_ops_member_that_the_kernel_has_not(self, on_linux):
         obj = on_linux.open(PROGRAMS / "structops.bpf.o")

@@ -53,25 +53,6 @@ struct {
 	__type(value, enum state);
 } by_address SEC(".maps");
 
-struct lpm_key {
-	__u32 prefixlen;
-	__be32 addr;
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_LPM_TRIE);
-	__uint(max_entries, 8);
-	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct lpm_key);
-	__type(value, __u8);
-} routes SEC(".maps");
-
-struct {
-	__uint(type, BPF_MAP_TYPE_QUEUE);
-	__uint(max_entries, 4);
-	__type(value, __u32);
-} queue SEC(".maps");
-
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 8);

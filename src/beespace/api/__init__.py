@@ -3,7 +3,7 @@
 from beespace.api.adapters import NETWORK_TYPES, Codecs, NetworkText
 from beespace.api.calls import Calls
 from beespace.api.compile import compile_c
-from beespace.api.kernels import LinuxKernel, OpensObjects
+from beespace.api.kernels import Kernel, LinuxKernel, OpensObjects
 from beespace.api.link import Link
 from beespace.api.map import Map
 from beespace.api.object import Names, Object
@@ -15,6 +15,7 @@ __all__ = [
     "ArrayView",
     "Calls",
     "Codecs",
+    "Kernel",
     "Link",
     "LinuxKernel",
     "Map",
@@ -28,12 +29,3 @@ __all__ = [
     "Variables",
     "compile_c",
 ]
-
-
-def __getattr__(name: str) -> object:
-    # until the simulated kernel is part of beespace.kernel
-    if name == "Kernel":
-        from beespace.api import kernels
-
-        return getattr(kernels, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

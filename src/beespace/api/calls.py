@@ -8,10 +8,11 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Iterable, Mapping
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from beespace.btf import Btf
 from beespace.errors import SyscallError
@@ -20,9 +21,10 @@ from beespace.uapi import attr as attrs
 from beespace.uapi import bpf as uapi
 from beespace.uapi.record import Record
 
-__all__ = ["Buffer", "Calls", "Fds", "LoadingKernel", "text"]
+__all__ = ["Alive", "Buffer", "Calls", "Fds", "LoadingKernel", "text"]
 
 _R = TypeVar("_R", bound=Record)
+_T = TypeVar("_T")
 
 
 class LoadingKernel(BpfKernel, Protocol):
@@ -82,12 +84,31 @@ def _name(name: str) -> bytes:
     return name.encode()[: uapi.BPF_OBJ_NAME_LEN - 1]
 
 
+class Alive(Generic[_T]):
+    """Things that still exist, in the order in which they were added (a WeakSet has none)."""
+
+    def __init__(self) -> None:
+        self._refs: list[weakref.ref[_T]] = []
+        self._prune_at = 64
+
+    def add(self, thing: _T) -> None:
+        """Remember *thing* for as long as somebody else does."""
+        if len(self._refs) >= self._prune_at:
+            self._refs = [ref for ref in self._refs if ref() is not None]
+            self._prune_at = 2 * len(self._refs) + 64
+        self._refs.append(weakref.ref(thing))
+
+    def __iter__(self) -> Iterator[_T]:
+        return (thing for ref in list(self._refs) if (thing := ref()) is not None)
+
+
 class Fds:
     """Fds that one owner has; closed one by one or all together."""
 
-    def __init__(self, kernel: LoadingKernel) -> None:
-        self.kernel = kernel
+    def __init__(self, calls: Calls) -> None:
+        self.kernel = calls.kernel
         self._fds: dict[int, None] = {}
+        calls.owners.add(self)
 
     def own(self, fd: int) -> int:
         """Take *fd* over."""
@@ -111,10 +132,12 @@ class Calls:
     """Typed commands over the seam.
 
     :ivar kernel: either kernel.
+    :ivar owners: who has fds, so that they can be closed before the kernel is.
     """
 
-    def __init__(self, kernel: LoadingKernel) -> None:
+    def __init__(self, kernel: BpfKernel) -> None:
         self.kernel = kernel
+        self.owners: Alive[Fds] = Alive()
 
     def _call(self, cmd: int, record: Record, what: str = "") -> tuple[int, bytearray]:
         data = record.pack()

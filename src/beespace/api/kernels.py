@@ -8,15 +8,14 @@ from __future__ import annotations
 import errno
 import gzip
 import os
-import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from beespace import kernel as _kernel
-from beespace.api.calls import Calls
+from beespace.api.calls import Alive, Calls
 from beespace.api.compile import compile_c
 from beespace.api.map import Map
 from beespace.api.object import Object
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from beespace.decl import Features
     from beespace.decl.prog import SectionDef
 
-__all__ = ["LinuxKernel", "OpensObjects"]
+__all__ = ["Kernel", "LinuxKernel", "OpensObjects"]
 
 
 class OpensObjects:
@@ -43,8 +42,14 @@ class OpensObjects:
         return Calls(self)  # type: ignore[arg-type]  # mixed into a BpfKernel
 
     @cached_property
-    def _opened(self) -> weakref.WeakSet[Object]:
-        return weakref.WeakSet()
+    def _opened(self) -> Alive[Object]:
+        return Alive()
+
+    def _close_opened(self) -> None:
+        for obj in self._opened:
+            obj.close()
+        for fds in self.calls.owners:  # maps that belong to no object
+            fds.close_all()
 
     def open(
         self,
@@ -74,7 +79,9 @@ class OpensObjects:
         else:
             data = Path(path).read_bytes()
         assert isinstance(data, bytes)
+        this: Any = self  # mixed into a BpfKernel
         obj = Object(
+            this,
             self.calls,
             read_object(data, path, name=name),
             self._section_defs(),
@@ -141,6 +148,32 @@ def _newest_section_defs() -> tuple[SectionDef, ...]:
     return linux_registry().section_defs()
 
 
+class Kernel(OpensObjects, _kernel.Kernel):
+    """The simulated kernel.
+
+    >>> with Kernel(cpus=4) as kernel:                   # doctest: +SKIP
+    ...     obj = kernel.load("flow.bpf.o")
+    ...     obj.progs.count.run(packet)
+    """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def close(self, fd: int | None = None) -> None:
+        """Close an fd; without one, everything that was opened through this Kernel, and it."""
+        if fd is None:
+            self._close_opened()
+        super().close(fd)
+
+    def mkdir(self, path: str) -> None:
+        """See BpfKernel."""
+        self.bpffs.mkdir(path)
+
+    def unlink(self, path: str) -> None:
+        """See BpfKernel."""
+        self.bpffs.unlink(path)
+
+
 class LinuxKernel(OpensObjects, _kernel.LinuxKernel):
     """The running kernel, through bpf(2).
 
@@ -183,35 +216,17 @@ class LinuxKernel(OpensObjects, _kernel.LinuxKernel):
         finally:
             os.sched_setaffinity(0, before)
 
+    def __enter__(self) -> Self:
+        return self
+
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
 
     def close(self, fd: int | None = None) -> None:
-        """Close an fd; without one, every object that was opened through this LinuxKernel and still exists."""
+        """Close an fd; without one, everything that was opened through this LinuxKernel and still exists."""
         if fd is not None:
             super().close(fd)
-            return
-        for obj in list(self._opened):
-            obj.close()
-
-
-def __getattr__(name: str) -> Any:
-    # until the simulated kernel is part of beespace.kernel
-    if name == "Kernel" and hasattr(_kernel, "Kernel"):
-
-        class Kernel(OpensObjects, _kernel.Kernel):  # type: ignore[misc,name-defined]
-            """The simulated kernel."""
-
-            def mkdir(self, path: str) -> None:
-                """See BpfKernel."""
-                self.bpffs.mkdir(path)
-
-            def unlink(self, path: str) -> None:
-                """See BpfKernel."""
-                self.bpffs.unlink(path)
-
-        globals()[name] = Kernel
-        return Kernel
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        else:
+            self._close_opened()

@@ -75,11 +75,12 @@ class _Loader:
             for off, prog in ops.slots.items():
                 ops.value[off : off + 8] = prog.fd.to_bytes(8, "little")
             obj.maps[name].kernel_value = bytes(ops.value)
+            obj.maps[name].memory = memoryview(bytes(obj.maps[name].memory or b""))  # too late to change it
 
     # ------------------------------------------------------------------------------------------------- symbols
 
     def resolve_externs(self) -> None:
-        spec, kernel = self.obj.spec, self.calls.kernel
+        spec, kernel = self.obj.spec, self.obj.kernel
         if ".kconfig" in spec.maps:
             memory = self.obj.maps[".kconfig"].memory
             assert isinstance(memory, bytearray)
@@ -223,7 +224,7 @@ class _Loader:
             insn_cnt=len(prog.insns),
             insns=insns.address,
             license=gpl.address,
-            kern_version=self.obj.spec.version or kernel_version(self.calls.kernel),
+            kern_version=self.obj.spec.version or kernel_version(self.obj.kernel),
             prog_flags=flags,
             expected_attach_type=prog.expected_attach_type,
             attach_btf_id=prog.attach_btf_id,

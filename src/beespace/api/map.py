@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from beespace.api.adapters import Codecs
 from beespace.api.calls import Buffer, Calls, Fds, text
-from beespace.btf import Codec
+from beespace.api.variables import Memory, Place, StructView
+from beespace.btf import Codec, frozen
 from beespace.elf import MapSpec, adjust_ringbuf_size
 from beespace.errors import BtfError, SyscallError
 from beespace.uapi import bpf as uapi
@@ -62,7 +63,7 @@ class Map(MutableMapping[Any, Any]):
         self._calls = calls
         self._spec = spec
         self._object = obj
-        self._fds = obj.fds if obj is not None else Fds(calls.kernel)
+        self._fds = obj.fds if obj is not None else Fds(calls)
         self._fd: int | None = None
         self._key_codec: Codec | None = None
         self._value_codec: Codec | None = None
@@ -264,6 +265,9 @@ class Map(MutableMapping[Any, Any]):
             return codec.decode(data)
         return int.from_bytes(data, "little") if size in (1, 2, 4, 8) else data
 
+    def _decode_key(self, data: bytes) -> Any:
+        return frozen(self._decode(self._key_codec, self.key_size, data))
+
     def key_bytes(self, key: Any) -> bytes:
         """*key* as the kernel wants it. :raises BtfError: it does not fit the key's type or size."""
         return self._encode(self._key_codec, self.key_size, "key", key)
@@ -333,7 +337,7 @@ class Map(MutableMapping[Any, Any]):
     def next_key(self, key: Any = None) -> Any:
         """The key after *key*, the first for ``None`` or for one that is not there; ``None`` after the last."""
         data = self.next_key_bytes(None if key is None else self.key_bytes(key))
-        return None if data is None else self._decode(self._key_codec, self.key_size, data)
+        return None if data is None else self._decode_key(data)
 
     def freeze(self) -> None:
         """No more writes from user space. :raises SyscallError: EBUSY when it is mapped writable."""
@@ -364,7 +368,7 @@ class Map(MutableMapping[Any, Any]):
         return self.lookup_bytes(self.key_bytes(key)) is not None
 
     def __iter__(self) -> Iterator[Any]:
-        return (self._decode(self._key_codec, self.key_size, key) for key in self.keys_bytes())
+        return (self._decode_key(key) for key in self.keys_bytes())
 
     def __len__(self) -> int:
         """Elements: ``max_entries`` of arrays, otherwise counted."""
@@ -480,7 +484,7 @@ class Map(MutableMapping[Any, Any]):
             for i in range(done):
                 key = key_data[i * key_size : (i + 1) * key_size]
                 value = value_data[i * value_size : (i + 1) * value_size]
-                found.append((self._decode(self._key_codec, key_size, key), self._value_of(value)))
+                found.append((self._decode_key(key), self._value_of(value)))
             first = False
         return found
 
@@ -503,6 +507,14 @@ class Map(MutableMapping[Any, Any]):
         )[0]  # fmt: skip
 
     # -------------------------------------------------------------------------------------------------- struct_ops
+
+    @property
+    def variable(self) -> StructView:
+        """The struct_ops variable: fields can be set until the object is loaded, functions by set_prog()."""
+        st_ops = self._spec.struct_ops
+        if st_ops is None or self._object is None:
+            raise SyscallError(errno.EINVAL, f"variable of map {self.name}", hint="it is no struct_ops map")
+        return StructView(Place(Memory(self), self._object.codecs, st_ops.type_id, 0))
 
     def set_prog(self, member: str, prog: Program | None) -> None:
         """Before the object is loaded: another program (or none) for a function of a struct_ops map."""

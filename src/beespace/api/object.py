@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from beespace.api.adapters import Codecs
-from beespace.api.calls import Calls, Fds
+from beespace.api.calls import Calls, Fds, LoadingKernel
 from beespace.api.load import load_object
 from beespace.api.map import Map
 from beespace.api.program import Program
@@ -107,6 +107,7 @@ class Object:
 
     def __init__(
         self,
+        kernel: LoadingKernel,
         calls: Calls,
         spec: ObjectSpec,
         sections: tuple[SectionDef, ...],
@@ -116,6 +117,7 @@ class Object:
         btf_custom: Btf | None = None,
         log_level: int = 0,
     ) -> None:
+        self.kernel = kernel
         self.calls = calls
         self.spec = spec
         self.log_level = log_level
@@ -126,7 +128,7 @@ class Object:
         self._btf = spec.btf
         self._codecs: Codecs | None = None
         self.sections = sections
-        self.fds = Fds(calls.kernel)
+        self.fds = Fds(calls)
         weakref.finalize(self, self.fds.close_all)
         self._links: dict[str, Link] = {}
         self.progs = Names("program", {prog.name: self._program(prog.name) for prog in spec.programs})
@@ -141,7 +143,7 @@ class Object:
 
     def _map(self, spec: MapSpec) -> Map:
         bpf_map = Map(self.calls, spec, self, _full_name(self.spec.name, spec))
-        if spec.is_internal:
+        if spec.is_internal or spec.struct_ops:
             bpf_map.memory = bytearray(spec.init or bytes(spec.value_size))
         if self._btf is not None and spec.kind == "user":
             bpf_map.set_types(self.codecs)

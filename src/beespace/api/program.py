@@ -241,7 +241,7 @@ class Program:
         :param data_size_out: room for the packet afterwards, bytes; by default ample.
         :raises SyscallError: ENOTSUPP for a program type that cannot be run, EINVAL, ENOSPC.
         """
-        kernel = self._object.calls.kernel
+        kernel = self._object.kernel
         ctx_bytes = self._ctx_bytes(ctx)
         data_buf, ctx_buf = Buffer(data or b""), Buffer(ctx_bytes or b"")
         room = (len(data) + _DATA_ROOM if data_size_out is None else data_size_out) if data is not None else 0

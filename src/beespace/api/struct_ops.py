@@ -71,7 +71,7 @@ def _init_map(obj: Object, bpf_map: Map, kernel_types: KernelTypes) -> StructOps
     assert isinstance(struct, Struct)
     vtype, data = _kernel_types_of(struct.name, kernel_types)
     ops = StructOps(bytearray(vtype.btf.size(vtype.type_id)), vtype)
-    local = _Side(btf, bytes(bpf_map.memory or spec.init or b""))
+    local = _Side(btf, bytes(bpf_map.memory or b""))
     for index, member in enumerate(struct.members):
         name = spec.struct_ops.progs.get(index)
         prog = obj.progs[name] if name is not None else None

@@ -8,7 +8,7 @@ from beespace.btf.build import BtfBuilder
 from beespace.btf.c_dump import c_dump, c_types
 from beespace.btf.cdecl import declare, type_name
 from beespace.btf.check import BTF_MAX_SIZE, CheckedBtf, check_btf
-from beespace.btf.codec import Adapter, Codec, EnumValue, StructValue, decode, encode
+from beespace.btf.codec import Adapter, Codec, EnumValue, FrozenStruct, StructValue, decode, encode, frozen
 from beespace.btf.core import BAD_RELO_IMM, CoreRelocator, CoreResult, patch_insn
 from beespace.btf.core_spec import CoreSpec
 from beespace.btf.ext import (
@@ -94,6 +94,7 @@ __all__ = [
     "ExtLineInfo",
     "FieldRef",
     "Float",
+    "FrozenStruct",
     "Func",
     "FuncProto",
     "Fwd",
@@ -125,6 +126,7 @@ __all__ = [
     "encode",
     "encode_func_info",
     "encode_line_info",
+    "frozen",
     "open_btf",
     "open_kernel_btf",
     "parse_fields",

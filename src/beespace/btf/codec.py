@@ -39,7 +39,7 @@ from beespace.btf.btf import Btf
 from beespace.btf.resolve import MAX_RESOLVE_DEPTH
 from beespace.errors import BtfError
 
-__all__ = ["Adapter", "Codec", "EnumValue", "StructValue", "decode", "encode"]
+__all__ = ["Adapter", "Codec", "EnumValue", "FrozenStruct", "StructValue", "decode", "encode", "frozen"]
 
 Value: TypeAlias = Any  # any Python value: what is acceptable depends on the type
 _Order: TypeAlias = Literal["little", "big"]
@@ -132,6 +132,31 @@ class StructValue:
     def _asdict(self) -> dict[str, Value]:
         # as a namedtuple's: a plain dict, nested ones too
         return {name: _plain(value) for name, value in self._fields.items()}
+
+
+class FrozenStruct(StructValue):
+    """A StructValue whose fields cannot be assigned, hence hashable: what keys of maps decode to."""
+
+    __slots__ = ()
+
+    def __setattr__(self, name: str, value: Value) -> None:
+        raise AttributeError(f"{name}: a key does not change; make a dict of it: dict({self._type_name}, {name}=...)")
+
+    def __hash__(self) -> int:  # type: ignore[override]
+        return hash(_hashable(self))
+
+
+def frozen(value: Value) -> Value:
+    """*value* with FrozenStruct for StructValue, nested ones too."""
+    if isinstance(value, StructValue):
+        return FrozenStruct(value._type_name, {name: frozen(item) for name, item in value._fields.items()})
+    return [frozen(item) for item in value] if isinstance(value, list) else value
+
+
+def _hashable(value: Value) -> Value:
+    if isinstance(value, StructValue):
+        return tuple((name, _hashable(item)) for name, item in value._fields.items())
+    return tuple(_hashable(item) for item in value) if isinstance(value, list) else value
 
 
 def _plain(value: Value) -> Value:

@@ -112,7 +112,7 @@ class ArrayMap(BpfMap):
             if self.map_type != uapi.BPF_MAP_TYPE_ARRAY or self.max_entries != 1 or not datasec:
                 raise SyscallError(EINVAL, "BPF_MAP_CREATE")
             return
-        int_type = self.btf.type(key)
+        int_type = self.btf.type(self.btf.skip_mods_and_typedefs(key))
         if not isinstance(int_type, Int) or int_type.bits != 32 or int_type.offset:
             raise SyscallError(EINVAL, "BPF_MAP_CREATE")
 

@@ -210,6 +210,14 @@ def test_struct_ops_members(open_object):
         obj.maps.bees.set_prog("nothing", None)
 
 
+def test_struct_ops_fields(open_object):
+    obj = open_object("structops")
+    assert obj.maps.bees.variable.name == "beespace"
+    obj.maps.bees.variable.name = "other"
+    assert obj.maps.bees.variable.name == "other"
+    assert obj.maps.optional_bees.variable.name == "beespace2"
+
+
 def test_program_of_unknown_type(open_object):
     obj = open_object("sections")
     for prog in obj.progs:

@@ -39,7 +39,9 @@ class FunctionEmitter:
         self.function = function
         self.text = Text()
         self.block: Block = function.blocks[function.start]
-        self.frame_in_guest = function.leaks_own and function.stack_depth > 0
+        # Under a trace, addresses in the stack are those of the interpreter too.
+        self.stack_depth = uapi.MAX_BPF_STACK if module.options.trace_calls else function.stack_depth
+        self.frame_in_guest = module.options.trace_calls or function.needs_stack
         self.leaves = False  # something jumps to the label "leave"
         self._counted = 0  # instructions of this block not yet added to insn_count
         # What is known about each register in this block; at least one of ints, ptrs and halves once it was touched.
@@ -174,7 +176,7 @@ class FunctionEmitter:
                     self.text.emit(f"store ptr {pointer}, ptr %P{reg}")
 
     def _frame(self) -> None:
-        depth = self.function.stack_depth
+        depth = self.stack_depth
         text = self.text
         if not depth:
             text.emit("%fp = inttoptr i64 0 to ptr")
@@ -521,7 +523,7 @@ class FunctionEmitter:
             callee = self.module.function_at(idx + 1 + insn.imm)
             args = ", ".join(f"i64 {self.read(reg)}" for reg in range(1, 6))
             result = self.text.value(f"call i64 @sub{callee.subprogno}(ptr %words, {args})")
-            if callee.may_abort or callee.needs_stack:
+            if callee.may_abort or callee.needs_stack or self.module.options.trace_calls:
                 self.leave_if_aborted(-1)
             self.result(result, callee.returns_pointer == 1)
         else:

@@ -13,7 +13,8 @@ class JitOptions:
 
     :ivar opt_level: of LLVM, 0 to 3.
     :ivar count_insns: keep ``insn_count`` and ``last_insn_idx`` as the interpreter does; costs most of the speed.
-    :ivar trace_calls: every call goes through the engine, so that a sink sees it; nothing is inlined.
+    :ivar trace_calls: every call goes through the engine, so that a sink sees it; nothing is inlined, and stack frames
+        have the addresses they have in the interpreter.
     """
 
     opt_level: int = 3

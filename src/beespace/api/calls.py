@@ -331,6 +331,12 @@ class Calls:
         """BPF_OBJ_GET_INFO_BY_FD of a program, without the arrays."""
         return self._info(fd, attrs.ProgInfo())
 
+    def prog_insns(self, fd: int) -> bytes:
+        """The instructions after verification, as the kernel shows them (xlated_prog_insns)."""
+        code = Buffer(self.prog_info(fd).xlated_prog_len)
+        self._info(fd, attrs.ProgInfo(xlated_prog_len=code.size, xlated_prog_insns=code.address))
+        return code.data
+
     def link_info(self, fd: int) -> attrs.LinkInfo:
         """BPF_OBJ_GET_INFO_BY_FD of a link."""
         return self._info(fd, attrs.LinkInfo())

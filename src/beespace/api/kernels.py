@@ -20,8 +20,10 @@ from beespace.api.compile import compile_c
 from beespace.api.map import Map
 from beespace.api.object import Object
 from beespace.elf import read_object
-from beespace.errors import SyscallError, Unsupported
+from beespace.errors import InputError, SyscallError, Unsupported
+from beespace.kernel.pipeline import Pipeline
 from beespace.kernel.slices import linux_registry
+from beespace.sim import VirtualClock
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -154,7 +156,31 @@ class Kernel(OpensObjects, _kernel.Kernel):
     >>> with Kernel(cpus=4) as kernel:                   # doctest: +SKIP
     ...     obj = kernel.load("flow.bpf.o")
     ...     obj.progs.count.run(packet)
+
+    :param engine: "interp" (every access checked, nothing to wait for) or "jit" (LLVM compiles each program at its
+        first run).
+    :param options: see beespace.kernel.Kernel.
     """
+
+    def __init__(self, cpus: int = 4, seed: int = 0, *, engine: str = "interp", **options: Any) -> None:
+        if engine not in ("interp", "jit"):
+            raise InputError("no such engine", expected="interp or jit", found=engine)
+        if engine == "jit":
+            from beespace.jit import Jit
+
+            options["pipeline"] = Pipeline(engine=Jit())
+        super().__init__(cpus, seed, **options)
+
+    def advance(self, *, seconds: float = 0, ms: float = 0, us: float = 0, ns: int = 0) -> int:
+        """Let virtual time pass; what is due happens, in order, at its own moment.
+
+        :return: how many events fired.
+        """
+        assert isinstance(self.clock, VirtualClock)
+        span_ns = round(seconds * 1e9) + round(ms * 1e6) + round(us * 1e3) + ns
+        if span_ns < 0:
+            raise InputError("time does not run backwards", found=f"{span_ns} ns")
+        return self.events.run_due(self.clock, self.clock.now_ns() + span_ns)
 
     def __enter__(self) -> Self:
         return self

@@ -13,7 +13,7 @@ from beespace.cli.kernels import Backend, open_kernel
 from beespace.cli.main import EXIT_NO, reports_errors
 
 if TYPE_CHECKING:
-    from beespace.kernel.seam import BpfKernel
+    from beespace.api import Kernel, LinuxKernel
     from beespace.testing.fuzz.campaign import Report
 
 __all__ = ["make_kernels", "register"]
@@ -22,7 +22,7 @@ __all__ = ["make_kernels", "register"]
 _SERIOUS = ("unsound", "result")
 
 
-def make_kernels() -> tuple[BpfKernel, BpfKernel]:
+def make_kernels() -> tuple[Kernel | LinuxKernel, Kernel | LinuxKernel]:
     """(simulated, real), with the same number of CPUs."""
     linux = open_kernel(Backend.linux)
     return open_kernel(Backend.sim, cpus=linux.features.cpus), linux

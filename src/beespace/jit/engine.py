@@ -57,6 +57,10 @@ class Jit:
         keep = (library, tuple(module.sites.values()), self._trampolines, self._backend)
         return JitExecutable(prog, library["prog"], {idx: library[f"cb{idx}"] for idx in callbacks}, keep)
 
+    def assembly(self, prog: XlatedProgram) -> str:
+        """The machine code of *prog* as LLVM's assembly text, optimised as it would run."""
+        return self.backend.assembly(self.ir(prog), self.options.opt_level)
+
     def ir(self, prog: XlatedProgram) -> str:
         """The LLVM IR of *prog*, before optimisation."""
         from beespace.jit.module import Module

@@ -162,8 +162,7 @@ class Engine:
 
     def prog_id(self, fd: int) -> int:
         """A program's id."""
-        info: ProgInfo = self._info(fd, ProgInfo)
-        return info.id
+        return int(self._info(fd, ProgInfo).id)
 
     def value_bytes(self, info: dict[str, Any]) -> int:
         """Bytes that a lookup from user space writes."""

@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from beespace.isa import encode_insns
-from beespace.kernel.seam import BpfKernel
 from beespace.testing.fuzz.emit import emit
 from beespace.testing.fuzz.judge import Bench, judge
 from beespace.testing.fuzz.program import FuzzProgram, generate
@@ -88,7 +88,7 @@ def _case(ours: Bench, kernels: Bench, program: FuzzProgram, kind: str) -> Case:
     return Case(program.seed, kind, detail, code.prog_type, text, small.size(), mine.log or mine.message, theirs.log)
 
 
-def _chunk(args: tuple[Callable[[], tuple[BpfKernel, BpfKernel]], int, int, float, int]) -> Report:
+def _chunk(args: tuple[Callable[[], tuple[Any, Any]], int, int, float, int]) -> Report:
     make, first, count, risk, keep = args
     report = Report()
     # All runs of a program on one CPU, or per-CPU maps would depend on where the scheduler put this process.
@@ -111,7 +111,7 @@ def _chunk(args: tuple[Callable[[], tuple[BpfKernel, BpfKernel]], int, int, floa
 
 
 def run_campaign(
-    make: Callable[[], tuple[BpfKernel, BpfKernel]],
+    make: Callable[[], tuple[Any, Any]],
     *,
     first_seed: int,
     count: int,

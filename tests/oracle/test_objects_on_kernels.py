@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import functools
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -142,6 +143,16 @@ class TestPrograms:
         with pytest.raises(VerifierError) as e:
             load_or_skip(obj)
         assert "BPF map 'counts' is referenced but wasn't created" in str(e.value)
+
+    def test_dump_of_translated_instructions(self, load):
+        prog = load("typed", "add").progs.add
+        text = prog.dump_xlated(linum=True)
+        assert text.startswith("int add(")
+        assert "; args[2] = args[0] + args[1]; [file:./typed.bpf.c line_num:" in text
+        assert text.splitlines()[-1].endswith("(95) exit")
+        records = prog.dump_xlated_records(opcodes=True)
+        assert records[-1]["disasm"] == "(95) exit"
+        assert records[-1]["opcodes"]["code"] == "0x95"
 
 
 class TestVariables:
@@ -414,6 +425,16 @@ class TestOnLinux:
         obj = on_linux.open(PROGRAMS / "sections.bpf.o")
         with pytest.raises((ElfError, SyscallError, VerifierError)):
             obj.load()
+
+    @pytest.mark.skipif(shutil.which("bpftool") is None, reason="bpftool is not installed")
+    @pytest.mark.parametrize("name", ["mark", "add"])
+    def test_dump_is_bpftools(self, on_linux, name):
+        obj = on_linux.load(PROGRAMS / "typed.bpf.o")
+        number = str(obj.calls.prog_info(obj.progs[name].fd).id)
+        shown = subprocess.run(
+            ["bpftool", "prog", "dump", "xlated", "id", number, "linum"], capture_output=True, text=True, check=True
+        ).stdout
+        assert obj.progs[name].dump_xlated(linum=True) == shown
 
     def test_core_relocations(self, on_linux):
         obj = on_linux.open(PROGRAMS / "core.bpf.o")

@@ -16,6 +16,7 @@ from typing import Generic, Protocol, TypeVar
 
 from beespace.btf import Btf
 from beespace.errors import SyscallError
+from beespace.isa import Insn
 from beespace.kernel import BpfKernel
 from beespace.uapi import attr as attrs
 from beespace.uapi import bpf as uapi
@@ -40,6 +41,10 @@ class LoadingKernel(BpfKernel, Protocol):
 
     def kallsyms(self) -> Iterable[tuple[int, str, str]]:
         """(address, type letter, name) of the kernel's symbols."""
+        ...
+
+    def callee_name(self, insn: Insn) -> str | None:
+        """The helper or kfunc that a call of a translated program goes to, if that can be told."""
         ...
 
     def on_cpu(self, cpu: int) -> AbstractContextManager[None]:
@@ -327,15 +332,9 @@ class Calls:
         """BPF_OBJ_GET_INFO_BY_FD of a map."""
         return self._info(fd, attrs.MapInfo())
 
-    def prog_info(self, fd: int) -> attrs.ProgInfo:
-        """BPF_OBJ_GET_INFO_BY_FD of a program, without the arrays."""
-        return self._info(fd, attrs.ProgInfo())
-
-    def prog_insns(self, fd: int) -> bytes:
-        """The instructions after verification, as the kernel shows them (xlated_prog_insns)."""
-        code = Buffer(self.prog_info(fd).xlated_prog_len)
-        self._info(fd, attrs.ProgInfo(xlated_prog_len=code.size, xlated_prog_insns=code.address))
-        return code.data
+    def prog_info(self, fd: int, ask: attrs.ProgInfo | None = None) -> attrs.ProgInfo:
+        """BPF_OBJ_GET_INFO_BY_FD of a program, with the arrays that *ask* has room for."""
+        return self._info(fd, ask or attrs.ProgInfo())
 
     def link_info(self, fd: int) -> attrs.LinkInfo:
         """BPF_OBJ_GET_INFO_BY_FD of a link."""

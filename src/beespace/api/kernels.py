@@ -21,9 +21,12 @@ from beespace.api.map import Map
 from beespace.api.object import Object
 from beespace.elf import read_object
 from beespace.errors import InputError, SyscallError, Unsupported
+from beespace.isa import Insn
 from beespace.kernel.pipeline import Pipeline
 from beespace.kernel.slices import linux_registry
 from beespace.sim import VirtualClock
+from beespace.uapi import bpf as uapi
+from beespace.uapi.enums import names
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -122,6 +125,13 @@ class OpensObjects:
         """:raises Unsupported: a simulated kernel's symbols have no addresses."""
         raise Unsupported("typeless ksyms: a simulated kernel has no addresses for symbols")
 
+    def callee_name(self, insn: Insn) -> str | None:
+        """A helper by its number, a kfunc by its BTF id."""
+        if insn.src_reg == uapi.BPF_PSEUDO_KFUNC_CALL:
+            return self.calls.vmlinux.name_of(insn.imm) if self.calls.vmlinux is not None else None
+        name = names("bpf_func_id").get(insn.imm)
+        return name.replace("BPF_FUNC_", "bpf_") if name else None
+
     @contextmanager
     def on_cpu(self, cpu: int) -> Iterator[None]:
         """bpf(2) calls come from *cpu* meanwhile."""
@@ -191,6 +201,12 @@ class Kernel(OpensObjects, _kernel.Kernel):
             self._close_opened()
         super().close(fd)
 
+    def jited(self, fd: int) -> str:
+        """Assembly of what LLVM makes of a loaded program."""
+        from beespace.jit import Jit  # LLVM loads when it is needed
+
+        return Jit().assembly(self.get_file(fd, "prog").obj.xlated)
+
     def mkdir(self, path: str) -> None:
         """See BpfKernel."""
         self.bpffs.mkdir(path)
@@ -228,6 +244,18 @@ class LinuxKernel(OpensObjects, _kernel.LinuxKernel):
             for line in file:
                 address, kind, name = line.split(maxsplit=2)
                 yield int(address, 16), kind, name.split()[0]
+
+    @cached_property
+    def _symbols(self) -> dict[int, str]:
+        return {address: name for address, kind, name in self.kallsyms() if kind in "tT" and address}
+
+    @cached_property
+    def _call_base(self) -> int:
+        return next((address for address, name in self._symbols.items() if name == "__bpf_call_base"), 0)
+
+    def callee_name(self, insn: Insn) -> str | None:
+        """By address: calls hold the distance from __bpf_call_base; ``None`` where kptr_restrict hides addresses."""
+        return self._symbols.get(self._call_base + insn.imm) if self._call_base else None
 
     @contextmanager
     def on_cpu(self, cpu: int) -> Iterator[None]:

@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING, Any
 
 from beespace.api.attach_target import set_attach_target
 from beespace.api.calls import Buffer
+from beespace.api.dump import read_xlated
 from beespace.btf import Codec, FuncProto, Ptr, StructValue, Void
 from beespace.elf import LinkedProgram, ProgSpec
-from beespace.errors import BtfError, SyscallError
+from beespace.errors import BtfError, SyscallError, Unsupported
 from beespace.isa.insn import Insn
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import ProgTestRunAttr
 from beespace.uapi.enums import name_of
+from beespace.xlate import dump_xlated, dump_xlated_records
 
 if TYPE_CHECKING:
     from beespace.api.link import Link
     from beespace.api.object import Object
-    from beespace.decl.prog import SectionDef
+    from beespace.decl.prog import SectionDef, XlatedProgram
 
 __all__ = ["Program", "RunResult"]
 
@@ -309,6 +311,31 @@ class Program:
     def _ctx_value(self, data: bytes) -> Any:
         codec = self._ctx_codec()
         return codec.decode(data) if codec is not None and codec.size == len(data) else data
+
+    # ----------------------------------------------------------------------------------------------------- dumps
+
+    def dump_xlated(self, *, opcodes: bool = False, linum: bool = False) -> str:
+        """The instructions as the verifier left them, as ``bpftool prog dump xlated`` prints them.
+
+        :param opcodes: with the bytes of each instruction.
+        :param linum: source lines with file, line and column.
+        """
+        return dump_xlated(self._xlated(), opcodes, linum)
+
+    def dump_xlated_records(self, *, opcodes: bool = False, linum: bool = False) -> list[dict[str, Any]]:
+        """The same for JSON, one record for each instruction."""
+        return dump_xlated_records(self._xlated(), opcodes, linum)
+
+    def _xlated(self) -> XlatedProgram:
+        return read_xlated(self._object.kernel, self._object.calls, self.fd)
+
+    def dump_jited(self) -> str:
+        """Machine code that LLVM makes of it, as assembly. :raises Unsupported: on the real kernel."""
+        kernel: Any = self._object.kernel
+        if not hasattr(kernel, "jited"):
+            raise Unsupported("machine code of the running kernel: bpftool prog dump jited shows it")
+        assembly: str = kernel.jited(self.fd)
+        return assembly
 
     # ------------------------------------------------------------------------------------------------- attaching
 

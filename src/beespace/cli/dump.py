@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import beespace
 from beespace.cli.kernels import Backend, open_kernel
 from beespace.cli.main import reports_errors
 from beespace.errors import InputError
 
 if TYPE_CHECKING:
-    from beespace.api import Kernel, LinuxKernel, Object, Program
+    from beespace.api import Object, Program
 
 __all__ = ["register"]
 
@@ -60,43 +59,26 @@ def xlated(
     with open_kernel(backend) as kernel:
         chosen = _programs(kernel.open(path), prog)
         if as_json:
-            print(json.dumps({each.name: _xlated_records(kernel, each, opcodes, linum) for each in chosen}, indent=1))
+            print(
+                json.dumps(
+                    {each.name: each.dump_xlated_records(opcodes=opcodes, linum=linum) for each in chosen}, indent=1
+                )
+            )
             return
         for each in chosen:
             if len(chosen) > 1:
                 print(f"{each.name}:")
-            print(_xlated_text(kernel, each, opcodes, linum), end="")
-
-
-def _xlated_text(kernel: Kernel | LinuxKernel, prog: Program, opcodes: bool, linum: bool) -> str:
-    from beespace.isa import XlatedCallbacks, decode_insns, disasm_insns
-    from beespace.xlate import dump_xlated
-
-    if isinstance(kernel, beespace.Kernel):
-        return dump_xlated(kernel.prog_from_fd(prog.fd).xlated, opcodes, linum)
-    insns = decode_insns(kernel.calls.prog_insns(prog.fd))
-    return "".join(f"{idx:4}: {text}\n" for idx, text in disasm_insns(insns, XlatedCallbacks()))
-
-
-def _xlated_records(kernel: Kernel | LinuxKernel, prog: Program, opcodes: bool, linum: bool) -> list[dict[str, object]]:
-    from beespace.xlate import dump_xlated_records
-
-    if isinstance(kernel, beespace.Kernel):
-        return dump_xlated_records(kernel.prog_from_fd(prog.fd).xlated, opcodes, linum)
-    return [{"disasm": line.split(": ", 1)[1]} for line in _xlated_text(kernel, prog, False, False).splitlines()]
+            print(each.dump_xlated(opcodes=opcodes, linum=linum), end="")
 
 
 @_dump.command()
 @reports_errors
 def jited(path: _Object, prog: _Prog = None) -> None:
     """Machine code that LLVM made, as assembly."""
-    from beespace.jit import Jit
-
     with open_kernel(Backend.sim, engine="jit") as kernel:
-        assert isinstance(kernel, beespace.Kernel)
         for each in _programs(kernel.open(path), prog):
             print(f"{each.name}:")
-            print(Jit().assembly(kernel.prog_from_fd(each.fd).xlated))
+            print(each.dump_jited())
 
 
 @_dump.command()

@@ -1,0 +1,321 @@
+"""Times the engines on tests/bench/progs, next to native code and the running kernel.
+
+    python tools/bench_engines.py [--rounds N] [--verify] [--keep DIR] [PROGRAM ...]
+
+Everything runs interleaved in one process, many rounds; printed are minima in ns per run with the empty program
+subtracted, and ratios of minima. Results are checked to agree. Needs clang with the BPF target; the kernel's column
+needs bpf(2). Without --verify programs are taken for verified, with the facts that engines use (this file's ``trust``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import math
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import beespace
+from beespace.decl import InsnAux, SubprogInfo, VerifiedProgram
+from beespace.errors import BpfError, InternalError
+from beespace.interp import Interp
+from beespace.isa import LD_IMM64, is_ld_imm64
+from beespace.jit import Jit
+from beespace.kernel import Pipeline
+from beespace.subsys.net.context import XDP, PacketContext
+from beespace.uapi import bpf as uapi
+
+BENCH = Path(__file__).parents[1] / "tests" / "bench"
+CLANG = next((name for name in ("clang-19", "clang") if shutil.which(name)), "clang")
+EMPTY = "empty"
+COMPUTE = {"a1_prime", "a2_xorshift", "b1_sum8", "b2_copy", "c1_jhash", "c2_siphash", "d1_switch", "d2_sort"}
+DEFAULT = (*sorted(COMPUTE), "e_array", "f1_hash_lookup", "f2_hash_lkup_upd", "g_percpu", "j16_xdp", "l_calls", "m_loop")
+PACKET_BYTES = 1500
+HASH_MAPS = {"f1_hash_lookup", "f2_hash_lkup_upd", "h_lru"}  # rt.h fills 1024 elements
+TARGET_NS = 2_000_000  # of one measurement
+
+_TIMER = r"""
+#define _GNU_SOURCE
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include "pkt.h"
+static uint64_t now(void){ struct timespec t; clock_gettime(CLOCK_MONOTONIC,&t); return t.tv_sec*1000000000ull+t.tv_nsec; }
+uint64_t time_calls(uint64_t (*f)(uint64_t,uint64_t), uint64_t a, uint64_t b, uint64_t n, uint64_t *r0){
+  uint64_t start=now(); for(uint64_t i=0;i<n;i++) *r0=f(a,b); return now()-start; }
+void *low_page(void){ return mmap(0,1<<16,PROT_READ|PROT_WRITE,MAP_PRIVATE|MAP_ANONYMOUS|MAP_32BIT,-1,0); }
+void packet(unsigned char *p){ mkpkt(p); }
+"""
+
+
+# --- programs taken for verified --------------------------------------------------------------------------------------
+
+
+def trust(program: Any, registry: Any, *, log_level: int = 0) -> VerifiedProgram:
+    """What the verifier would say of the benchmark programs: context loads, maps, callbacks. No checks at all."""
+    aux = [InsnAux(seen=True) for _ in program.insns]
+    ptype = registry.prog_types[program.prog_type]
+    kinds: dict[int, Any] = {1: "ctx"}
+    starts = {0: False}  # start -> is a callback
+    maps = {}
+    idx = 0
+    while idx < len(program.insns):
+        insn = program.insns[idx]
+        cls = insn.code & 7
+        if insn.code == 0x85 and insn.src_reg == uapi.BPF_PSEUDO_CALL:
+            starts.setdefault(idx + 1 + insn.imm, False)
+        elif insn.code == 0x85:
+            if isinstance(kinds.get(1), type(None)) is False and kinds[1] not in ("ctx",) and kinds[1][0] == "map":
+                aux[idx].map_ptrs = (kinds[1][1],)
+            if insn.imm == uapi.BPF_FUNC_loop and kinds.get(2, ("",))[0] == "func":
+                aux[idx].inline_bpf_loop, aux[idx].loop_callback_subprogno = True, kinds[2][1]
+        elif is_ld_imm64(insn) and insn.src_reg in (uapi.BPF_PSEUDO_MAP_FD, uapi.BPF_PSEUDO_MAP_VALUE):
+            meta = program.resolve_map(insn.imm, False)
+            maps[meta] = None
+            kind = "map" if insn.src_reg == uapi.BPF_PSEUDO_MAP_FD else "map_value"
+            aux[idx].imm64 = (kind, meta, program.insns[idx + 1].imm)
+            kinds[insn.dst_reg] = ("map", meta) if kind == "map" else None
+        elif is_ld_imm64(insn) and insn.src_reg == uapi.BPF_PSEUDO_FUNC:
+            starts[idx + 1 + insn.imm] = True
+            kinds[insn.dst_reg] = ("func", idx + 1 + insn.imm)
+        elif cls == uapi.BPF_LDX:
+            if kinds.get(insn.src_reg) == "ctx":
+                size = {0x10: 1, 0x08: 2, 0x00: 4, 0x18: 8}[insn.code & 0x18]
+                aux[idx].ctx_field = ptype.ctx_access(insn.off, size, False)
+                aux[idx].ptr_type = uapi.PTR_TO_CTX
+            kinds[insn.dst_reg] = None
+        elif insn.code == 0xBF:
+            kinds[insn.dst_reg] = kinds.get(insn.src_reg)
+        if insn.code == 0x85:
+            for reg in range(6):
+                kinds[reg] = None
+        idx += 2 if insn.code == LD_IMM64 else 1
+    order = sorted(starts)
+    for each in aux:
+        if each.loop_callback_subprogno > 0:
+            each.loop_callback_subprogno = order.index(each.loop_callback_subprogno)
+    for idx, insn in enumerate(program.insns):
+        if is_ld_imm64(insn) and insn.src_reg == uapi.BPF_PSEUDO_FUNC:
+            aux[idx].imm64 = ("func", order.index(idx + 1 + insn.imm), 0)
+    subprogs = tuple(SubprogInfo(start, name=f"f{start}", is_cb=starts[start]) for start in order)
+    return VerifiedProgram(program, program.insns, tuple(aux), subprogs, used_maps=tuple(maps))
+
+
+# --- what is measured -------------------------------------------------------------------------------------------------
+
+
+class Timer:
+    """C functions called in a loop."""
+
+    def __init__(self, work: Path) -> None:
+        source = work / "timer.c"
+        source.write_text(_TIMER)
+        subprocess.run([CLANG, "-O2", "-shared", "-fPIC", f"-I{BENCH}", source, "-o", work / "timer.so"], check=True)
+        self.lib = ctypes.CDLL(str(work / "timer.so"))
+        self.lib.time_calls.restype = ctypes.c_uint64
+        self.lib.time_calls.argtypes = [ctypes.c_uint64] * 4 + [ctypes.c_void_p]
+        self.lib.low_page.restype = ctypes.c_uint64
+
+    def packet(self) -> bytes:
+        """The packet that all programs get."""
+        data = ctypes.create_string_buffer(PACKET_BYTES)
+        self.lib.packet(data)
+        return data.raw
+
+    def calls(self, function: int, a: int, b: int, count: int) -> tuple[float, int]:
+        """(ns of one call, what the last returned)."""
+        r0 = ctypes.c_uint64()
+        ns = self.lib.time_calls(function, a, b, count, ctypes.byref(r0))
+        return ns / count, r0.value
+
+
+class Native:
+    """The C code compiled for the host."""
+
+    def __init__(self, name: str, work: Path, timer: Timer) -> None:
+        library = work / f"{name}.so"
+        source = BENCH / "progs" / f"{name}.c"
+        subprocess.run(
+            [CLANG, "-O2", "-march=native", "-DNATIVE", "-shared", "-fPIC", "-w", source, "-o", library], check=True
+        )
+        self.lib, self.timer = ctypes.CDLL(str(library)), timer
+        self.function = ctypes.cast(self.lib.prog, ctypes.c_void_p).value or 0
+        page = timer.lib.low_page()  # struct xdp_md has 32-bit pointers
+        ctypes.memmove(page + 4096, timer.packet(), PACKET_BYTES)
+        ctx = (ctypes.c_uint32 * 3)(page + 4096, page + 4096 + PACKET_BYTES, page + 4096)
+        ctypes.memmove(page, ctx, 12)
+        self.ctx = page
+
+    def run(self, count: int) -> tuple[float, int]:
+        """(ns, r0)"""
+        ns, r0 = self.timer.calls(self.function, self.ctx, 0, count)
+        return ns, r0 & 0xFFFFFFFF
+
+
+class Simulated:
+    """One of our engines in the simulated kernel."""
+
+    def __init__(self, path: Path, timer: Timer, engine: Any, verify: bool) -> None:
+        self.kernel = beespace.Kernel(pipeline=Pipeline(verify=None if verify else trust, engine=engine))
+        self.obj = self.kernel.load(path)
+        self.prog = self.kernel.progs.values()[0]
+        started = time.perf_counter()
+        self.executable = self.prog.executable(self.kernel)
+        self.prepare_ms = (time.perf_counter() - started) * 1e3
+        for map_ in self.obj.maps:  # as rt.h does
+            if map_.map_type in (uapi.BPF_MAP_TYPE_HASH, uapi.BPF_MAP_TYPE_LRU_HASH):
+                for key in range(1024):
+                    map_[key] = key
+        self.timer = timer
+        frame = self.kernel.runs.borrow("frame", 4096)
+        ctx = self.kernel.runs.borrow("xdp_md", XDP.size)
+        packet = PacketContext(self.kernel.space, XDP, ctx.base, frame)
+        data = timer.packet()
+        start = frame.base + 256
+        self.kernel.space.write(start, data)
+        packet.place(frame.base, frame.base + 4096, start, start + len(data), start)
+        self.ctx = ctx.base
+        self.context = self.kernel.runs.run(self.prog, 0)
+        self.run_context = self.context.__enter__()
+
+    def run(self, count: int) -> tuple[float, int]:
+        """(ns, r0)"""
+        if self.executable.entry:
+            ns, r0 = self.timer.calls(self.executable.entry, self.run_context.address, self.ctx, count)
+            return ns, r0 & 0xFFFFFFFF
+        execute, run, ctx = self.executable.run, self.run_context, self.ctx
+        started = time.perf_counter_ns()
+        for _ in range(count):
+            r0 = execute(run, ctx)
+        return (time.perf_counter_ns() - started) / count, r0 & 0xFFFFFFFF
+
+    def entry_ns(self, count: int = 200_000) -> float:
+        """ns of Executable.run() from Python."""
+        execute, run, ctx = self.executable.run, self.run_context, self.ctx
+        started = time.perf_counter_ns()
+        for _ in range(count):
+            execute(run, ctx)
+        return (time.perf_counter_ns() - started) / count
+
+
+class Linux:
+    """The running kernel: BPF_PROG_TEST_RUN."""
+
+    def __init__(self, path: Path, timer: Timer) -> None:
+        self.kernel = beespace.LinuxKernel()
+        self.obj = self.kernel.load(path)
+        self.prog = self.obj.progs.prog
+        for map_ in self.obj.maps:
+            if map_.map_type in (uapi.BPF_MAP_TYPE_HASH, uapi.BPF_MAP_TYPE_LRU_HASH):
+                for key in range(1024):
+                    map_[key] = key
+        self.data = timer.packet()
+
+    def run(self, count: int) -> tuple[float, int]:
+        """(ns, r0)"""
+        result = self.prog.run(self.data, repeat=count)
+        return result.duration_ns, result.retval
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("programs", nargs="*", default=list(DEFAULT))
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--verify", action="store_true", help="with beespace's verifier")
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        _measure(args, Path(work))
+
+
+def _build(name: str, work: Path) -> Path:
+    path = work / f"{name}.bpf.o"
+    include = f"-I/usr/include/{subprocess.run(['uname', '-m'], capture_output=True, text=True).stdout.strip()}-linux-gnu"
+    source = BENCH / "progs" / f"{name}.c"
+    command = [CLANG, "-O2", "-g", "-target", "bpf", "-mcpu=v3", include, "-c", source, "-o", path]
+    subprocess.run(command, check=True, stderr=subprocess.DEVNULL)
+    return path
+
+
+# The columns of one program; those that cannot run it are left out, with the reason.
+def _columns(name: str, work: Path, timer: Timer, args: argparse.Namespace) -> dict[str, Any]:
+    path = _build(name, work)
+    makers = {
+        "native": lambda: Native(name, work, timer),
+        "kernel": lambda: Linux(path, timer),
+        "jit": lambda: Simulated(path, timer, Jit(), args.verify),
+        "interp": lambda: Simulated(path, timer, Interp(), args.verify),
+    }
+    columns = {}
+    for column, make in makers.items():
+        try:
+            columns[column] = made = make()
+            made.run(1)
+        except (BpfError, OSError, InternalError) as err:
+            columns.pop(column, None)
+            print(f"# {name}: no {column}: {str(err).splitlines()[0]}", file=sys.stderr)
+    return columns
+
+
+def _rounds(columns: dict[str, Any], rounds: int) -> dict[str, list[float]]:
+    counts = {}
+    for column, made in columns.items():
+        ns, _ = made.run(20)
+        counts[column] = max(1, min(1_000_000, int(TARGET_NS / max(ns, 1))))
+    times: dict[str, list[float]] = {column: [] for column in columns}
+    results = {}
+    for _ in range(rounds):
+        for column, made in columns.items():
+            ns, results[column] = made.run(counts[column])
+            times[column].append(ns)
+    if len(set(results.values())) > 1:
+        print(f"# results differ: {results}", file=sys.stderr)
+    return times
+
+
+def _measure(args: argparse.Namespace, work: Path) -> None:
+    timer = Timer(work)
+    empty = _rounds(_columns(EMPTY, work, timer, args), args.rounds)
+    base = {column: min(times) for column, times in empty.items()}
+    head = ("program", "native", "kernel", "jit", "interp", "jit/nat", "jit/kern", "int/nat", "compile ms", "enter ns")
+    print("".join(f"{word:>{16 if i == 0 else 11}}" for i, word in enumerate(head)))
+    ratios: dict[str, list[float]] = {"jit/nat": [], "jit/kern": [], "int/nat": []}
+    compile_ms = []
+    for name in args.programs:
+        columns = _columns(name, work, timer, args)
+        times = _rounds(columns, args.rounds)
+        best = {c: max(min(t) - base.get(c, 0), 0.5) for c, t in times.items()}
+        row = [f"{best[c]:.1f}" if c in best else "-" for c in ("native", "kernel", "jit", "interp")]
+        for ratio, (over, under) in {
+            "jit/nat": ("jit", "native"), "jit/kern": ("jit", "kernel"), "int/nat": ("interp", "native")
+        }.items():  # fmt: skip
+            if over in best and under in best:
+                value = best[over] / best[under]
+                row.append(f"{value:.2f}")
+                if name in COMPUTE or ratio == "jit/kern":
+                    ratios[ratio].append(value)
+            else:
+                row.append("-")
+        jit = columns.get("jit")
+        if jit:
+            compile_ms.append(jit.prepare_ms)
+            row += [f"{jit.prepare_ms:.1f}", f"{jit.entry_ns():.0f}" if name == args.programs[0] else ""]
+        print(f"{name:>16}" + "".join(f"{cell:>11}" for cell in row), flush=True)
+    for ratio, values in ratios.items():
+        if values:
+            which = "all" if ratio == "jit/kern" else "compute"
+            print(f"geometric mean {ratio} ({which}): {math.exp(statistics.fmean(map(math.log, values))):.3f}")
+    if compile_ms:
+        print(f"compile: median {statistics.median(compile_ms):.1f} ms")
+    print("empty program, ns:", {column: round(ns, 1) for column, ns in base.items()})
+
+
+if __name__ == "__main__":
+    main()

@@ -183,7 +183,18 @@ class ArrayMap(BpfMap):
 
     def layout(self) -> MapLayout:
         """For inlined lookups."""
-        return MapLayout(self.descriptor, self.values, self.elem_size, self.max_entries, self.percpu_stride)
+        lookup, update, delete = core.native_ops()
+        return MapLayout(
+            self.descriptor,
+            self.values,
+            self.elem_size,
+            self.max_entries,
+            self.percpu_stride,
+            state=self.state,
+            lookup=lookup,
+            update=0 if self.has_fields_to_free else update,
+            delete=delete,
+        )
 
     def read_direct(self) -> Callable[[int, int], bytes] | None:
         """Of arrays with one value."""

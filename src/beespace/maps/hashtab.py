@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from errno import E2BIG, EINVAL, ENOENT, ENOMEM, EPERM
 
 from beespace.decl.map import MapLayout, MapType
@@ -237,8 +238,16 @@ class HashMap(BpfMap):
         return raw.read_bytes(core.hash_key(self.state, index), self.key_size), self.value_sys(index, locked)
 
     def layout(self) -> MapLayout:
-        """For specialised lookups."""
-        return MapLayout(self.descriptor, max_entries=self.max_entries)
+        """For native lookups and updates; of LRU maps and of values with special fields, Python does more."""
+        layout = MapLayout(self.descriptor, max_entries=self.max_entries, state=self.state)
+        if self.LRU_BYTES:
+            return layout
+        lookup, update, delete = core.native_ops()
+        if self.PERCPU:
+            update = core.native_percpu_update()
+        if self.has_fields_to_free:
+            update = delete = 0
+        return replace(layout, lookup=lookup, update=update, delete=delete)
 
 
 class PercpuHashMap(HashMap):

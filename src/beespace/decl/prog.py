@@ -348,6 +348,7 @@ class VerifiedProgram:
     mark_read: int = 0
     stack_depths: tuple[int, ...] = ()
     log: str = ""
+    max_ctx_offset: int = 0  # bytes of the context that the program may access
     origin: tuple[int, ...] = ()
 
 

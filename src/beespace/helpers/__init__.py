@@ -1,3 +1,8 @@
 """Helpers with no object of their own, one module per kernel source file; contracts are in helpers/protos."""
 
-MODULES: tuple[str, ...] = ()  # what Registry.build() looks into: modules of this package
+# What Registry.build() looks into: modules of this package.
+MODULES: tuple[str, ...] = (
+    "bpf_iter",
+    "bpf_trace",
+    "helpers",
+)

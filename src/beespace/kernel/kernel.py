@@ -182,11 +182,14 @@ class Kernel:
         file.refcnt += 1
         return self.fds.install(file)
 
-    def mmap(self, fd: int, length: int, prot: int, offset: int = 0) -> memoryview:
+    def mmap(self, fd: int, length: int, prot: int, offset: int = 0, *, addr: int = 0) -> memoryview:
         """Map the memory of a map.
 
+        :raises Unsupported: at an address.
         :see: kernel/bpf/syscall.c:bpf_map_mmap
         """
+        if addr:
+            raise Unsupported("mmap of a map at a given address")
         self._check_open()
         file = self.get_file(fd, "map")
         bpf_map: BpfMap = file.obj
@@ -206,6 +209,21 @@ class Kernel:
             bpf_map.writecnt += 1
             weakref.finalize(view.obj, _unmapped, bpf_map)
         return view[:length]
+
+    def read(self, fd: int, size: int) -> bytes:
+        """read(2). :raises SyscallError: EINVAL: no object here can be read."""
+        self._check_open()
+        raise SyscallError(EINVAL, f"read of a {self.fds.get(fd).kind}")
+
+    def mkdir(self, path: str) -> None:
+        """See BpfFs.mkdir()."""
+        self._check_open()
+        self.bpffs.mkdir(path)
+
+    def unlink(self, path: str) -> None:
+        """See BpfFs.unlink()."""
+        self._check_open()
+        self.bpffs.unlink(path)
 
     def btf_vmlinux(self) -> Btf | None:
         """The kernel's own BTF."""

@@ -11,11 +11,9 @@ from typing import TYPE_CHECKING
 
 from beespace.errors import SyscallError
 from beespace.isa import encode_insns
-from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import BpfFuncInfo, BpfLineInfo, GetInfoAttr, ProgInfo
 
 if TYPE_CHECKING:
-    from beespace.isa import Insn
     from beespace.kernel.kernel import Kernel
     from beespace.kernel.prog import BpfProg
 
@@ -24,7 +22,6 @@ __all__ = ["prog_info"]
 _PAGE_SIZE = 4096
 _KNOWN_BYTES = ProgInfo.SIZE - 4  # up to attach_btf_id; the rest is padding
 _JITED_LINE_INFO_REC_SIZE = 8
-_LD_IMM64 = uapi.BPF_LD | uapi.BPF_IMM | uapi.BPF_DW
 
 
 def prog_info(kernel: Kernel, prog: BpfProg, attr: GetInfoAttr) -> int:
@@ -77,7 +74,7 @@ def _check_rec_sizes(info: ProgInfo, what: str) -> None:
 # The part that needs CAP_BPF: instructions, addresses, records.
 def _code(kernel: Kernel, prog: BpfProg, info: ProgInfo) -> None:
     user = kernel.user
-    insns = encode_insns(_sanitized(prog))
+    insns = encode_insns(prog.xlated.insns)  # LD_IMM64 shows ids of maps, no addresses
     if info.xlated_prog_len:
         user.write(info.xlated_prog_insns, insns[: info.xlated_prog_len])
     info.xlated_prog_len = len(insns)
@@ -109,23 +106,3 @@ def _array(kernel: Kernel, address: int, room: int, values: list[int], code: str
     data = b"".join(struct.pack(code, value) for value in values[:room])
     kernel.user.write(address, data)
     return len(values)
-
-
-# bpf_insn_prepare_dump(): map addresses become ids, other addresses nothing.
-def _sanitized(prog: BpfProg) -> list[Insn]:
-    by_descriptor = {m.descriptor: m.id for m in prog.used_maps}
-    insns = list(prog.xlated.insns)
-    for index, insn in enumerate(insns):
-        if insn.code != _LD_IMM64:
-            continue
-        loaded = prog.xlated.imm64.get(index)
-        if insn.src_reg in (uapi.BPF_PSEUDO_MAP_FD, uapi.BPF_PSEUDO_MAP_IDX) and loaded in by_descriptor:
-            insns[index] = insn._replace(src_reg=uapi.BPF_PSEUDO_MAP_FD, imm=by_descriptor[loaded])
-            insns[index + 1] = insns[index + 1]._replace(imm=0)
-        elif insn.src_reg in (uapi.BPF_PSEUDO_MAP_VALUE, uapi.BPF_PSEUDO_MAP_IDX_VALUE):
-            for bpf_map in prog.used_maps:
-                layout = bpf_map.layout()
-                if loaded is not None and 0 <= loaded - layout.values < bpf_map.value_size and layout.values:
-                    insns[index] = insn._replace(src_reg=uapi.BPF_PSEUDO_MAP_VALUE, imm=bpf_map.id)
-                    insns[index + 1] = insns[index + 1]._replace(imm=loaded - layout.values)
-    return insns

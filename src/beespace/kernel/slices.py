@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from beespace.decl import Features, MapType, Registry
 
@@ -47,9 +47,10 @@ def linux_registry(features: Features | None = None, btf_vmlinux: Btf | None = N
 
 def storages(features: Features) -> dict[int, type[BpfMap]]:
     """What implements each map type of one version; only the modules of maps are imported."""
-    types = (value for module in modules(("beespace.maps",)) for value in vars(module).values())
-    return {
-        value.id: value.storage
-        for value in types
-        if isinstance(value, MapType) and value.storage is not None and features.has(value.since, value.until)
-    }
+    found: dict[int, type[BpfMap]] = {}
+    for module in modules(("beespace.maps",)):
+        for value in vars(module).values():
+            if isinstance(value, MapType) and value.storage is not None and features.has(value.since, value.until):
+                storage: Any = value.storage
+                found[value.id] = storage
+    return found

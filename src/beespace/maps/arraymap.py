@@ -8,10 +8,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from errno import E2BIG, EEXIST, EINVAL, ENOENT
+from typing import TYPE_CHECKING
 
 from beespace.btf import Int
 from beespace.decl.map import MapLayout, MapType
-from beespace.errors import SyscallError
+from beespace.errors import SyscallError, Unsupported
 from beespace.maps import array_core as core
 from beespace.maps.base import BpfMap, ForEachCallback, access_flags_ok, numa_node, round8, value_name
 from beespace.maps.copy_core import copy_value_long
@@ -21,9 +22,13 @@ from beespace.mem import PAGE_BYTES, raw
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import MapCreateAttr
 
+if TYPE_CHECKING:
+    from beespace.mem import Region
+
 __all__ = ["ARRAY", "PERCPU_ARRAY", "ArrayMap", "PercpuArrayMap", "array_map_alloc_check"]
 
 _INT_MAX = 2**31 - 1
+_NESTED_KEYS = 64
 PCPU_MIN_UNIT_SIZE = 32 << 10  # include/linux/percpu.h: PFN_ALIGN(32 << 10)
 _CREATE_FLAGS = (
     uapi.BPF_F_NUMA_NODE
@@ -90,6 +95,8 @@ class ArrayMap(BpfMap):
         if self.mmap_bytes:
             env.space.set_bounds(self.region, self.region.base, size)
         self.values = self.region.base
+        self._keys: Region | None = None  # what callbacks of map_for_each_callback() get, one for each that runs
+        self._depth = 0
         state = array_state(self.state)
         state.values = self.values
         state.percpu_stride = self.percpu_stride
@@ -128,6 +135,8 @@ class ArrayMap(BpfMap):
                 for cpu in range(self.env.features.cpus if self.PERCPU else 1):
                     self.free_fields(self.value_address(index, cpu))
         self.env.space.free(self.region)
+        if self._keys is not None:
+            self.env.space.free(self._keys)
         super().map_free()
 
     def value_address(self, index: int, cpu: int = 0) -> int:
@@ -154,17 +163,22 @@ class ArrayMap(BpfMap):
         return core.array_next_key(self.state, key, next_key)
 
     def map_for_each_callback(self, callback: ForEachCallback, cpu: int) -> int:
-        """bpf_for_each_array_elem(): by index; callbacks get their key in memory of the run."""
-        key = self.env.space.alloc(8, name="map_key", writable=False)
+        """bpf_for_each_array_elem(): by index."""
+        if self._keys is None:
+            self._keys = self.env.space.alloc(_NESTED_KEYS * 8, name="map_key", writable=False, stride=8, high=4)
+        if self._depth == _NESTED_KEYS:
+            raise Unsupported(f"bpf_for_each_map_elem() nested {_NESTED_KEYS} times on one map")
+        key = self._keys.base + 8 * self._depth
+        self._depth += 1
         visited = 0
         try:
             for index in range(self.max_entries):
-                raw.store32(key.base, index)
+                raw.store32(key, index)
                 visited += 1
-                if callback(key.base, self.value_address(index, cpu if self.PERCPU else 0)):
+                if callback(key, self.value_address(index, cpu if self.PERCPU else 0)):
                     break
         finally:
-            self.env.space.free(key)
+            self._depth -= 1
         return visited
 
     def map_direct_value_addr(self, off: int) -> int:

@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import ctypes
 import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from beespace.errors import SyscallError, errno_name
+from beespace.isa import assemble, encode_insns
 from beespace.uapi import bpf as uapi
-from beespace.uapi.attr import GetIdAttr, GetInfoAttr, MapBatchAttr, MapCreateAttr, MapElemAttr, MapInfo, ObjPinAttr
+from beespace.uapi.attr import (
+    GetIdAttr,
+    GetInfoAttr,
+    MapBatchAttr,
+    MapCreateAttr,
+    MapElemAttr,
+    MapInfo,
+    ObjPinAttr,
+    ProgLoadAttr,
+    ProgTestRunAttr,
+)
 
 if TYPE_CHECKING:
     from beespace.kernel import BpfKernel
     from beespace.uapi.record import Record
 
-__all__ = ["Buf", "SeamCalls", "u32", "u64"]
+__all__ = ["Buf", "Ran", "SeamCalls", "u32", "u64"]
 
 _PERCPU = (uapi.BPF_MAP_TYPE_PERCPU_ARRAY, uapi.BPF_MAP_TYPE_PERCPU_HASH, uapi.BPF_MAP_TYPE_LRU_PERCPU_HASH)
 _FD_VALUES = (uapi.BPF_MAP_TYPE_ARRAY_OF_MAPS, uapi.BPF_MAP_TYPE_HASH_OF_MAPS, uapi.BPF_MAP_TYPE_PROG_ARRAY)
@@ -25,7 +38,7 @@ class Buf:
 
     def __init__(self, content: bytes | int) -> None:
         self.size = len(content) if isinstance(content, bytes) else content
-        self._memory = ctypes.create_string_buffer(content or 1, max(self.size, 1))  # type: ignore[arg-type]
+        self._memory = ctypes.create_string_buffer(content or 1, max(self.size, 1))
 
     @property
     def address(self) -> int:
@@ -46,6 +59,19 @@ def u64(*numbers: int) -> bytes:
     return struct.pack(f"<{len(numbers)}Q", *numbers)
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a test run answered.
+
+    :ivar ctx: the context given, as it is afterwards.
+    """
+
+    retval: int
+    ctx: bytes
+    data_out: bytes
+    ctx_out: bytes
+
+
 class SeamCalls:
     """Commands on *kernel*. A call that fails returns the name of the errno.
 
@@ -55,6 +81,7 @@ class SeamCalls:
     def __init__(self, kernel: BpfKernel) -> None:
         self.kernel = kernel
         self.after: Record | None = None
+        self.log = ""
         self._fds: list[int] = []
 
     def bpf(self, cmd: int, record: Record) -> int | str:
@@ -176,6 +203,74 @@ class SeamCalls:
         key_buf = Buf(key) if key is not None else None
         record = MapElemAttr(fd, key_buf.address if key_buf else 0, value.address if value else 0, flags)
         return self.bpf(cmd, record)
+
+    # -- programs
+
+    def load(
+        self,
+        prog_type: int,
+        source: str,
+        maps: Mapping[str, int] | None = None,
+        *,
+        license_: bytes = b"GPL",
+        log_level: int = 0,
+        log_size: int = 0,
+        **more: int | bytes,
+    ) -> int | str:
+        """BPF_PROG_LOAD of assembly; the log is in ``self.log``. Syscall programs are sleepable."""
+        insns = encode_insns(assemble(source).link(maps))
+        code, name, log = Buf(insns), Buf(license_ + b"\0"), Buf(log_size)
+        attr = ProgLoadAttr(
+            prog_type=prog_type,
+            insn_cnt=len(insns) // 8,
+            insns=code.address,
+            license=name.address,
+            log_level=log_level,
+            log_size=log_size,
+            log_buf=log.address if log_size else 0,
+            prog_flags=uapi.BPF_F_SLEEPABLE if prog_type == uapi.BPF_PROG_TYPE_SYSCALL else 0,
+        )
+        for field, value in more.items():
+            setattr(attr, field, value)
+        fd = self.open(uapi.BPF_PROG_LOAD, attr)
+        self.log = bytes(log).split(b"\0", 1)[0].decode()
+        return fd
+
+    def run(
+        self,
+        fd: int,
+        *,
+        ctx: bytes | None = None,
+        data: bytes | None = None,
+        data_out: int = 0,
+        ctx_out: int = 0,
+        **more: int,
+    ) -> Ran | str:
+        """BPF_PROG_TEST_RUN."""
+        ctx_in, data_in, ctx_to, data_to = Buf(ctx or b""), Buf(data or b""), Buf(ctx_out), Buf(data_out)
+        attr = ProgTestRunAttr(
+            prog_fd=fd,
+            ctx_size_in=ctx_in.size,
+            ctx_in=ctx_in.address if ctx else 0,
+            data_size_in=data_in.size,
+            data_in=data_in.address if data is not None else 0,
+            ctx_size_out=ctx_out,
+            ctx_out=ctx_to.address if ctx_out else 0,
+            data_size_out=data_out,
+            data_out=data_to.address if data_out else 0,
+        )
+        for field, value in more.items():
+            setattr(attr, field, value)
+        ret = self.bpf(uapi.BPF_PROG_TEST_RUN, attr)
+        if isinstance(ret, str):
+            return ret
+        assert isinstance(self.after, ProgTestRunAttr)
+        return Ran(
+            self.after.retval,
+            bytes(ctx_in),
+            bytes(data_to)[: self.after.data_size_out],
+            bytes(ctx_to)[: self.after.ctx_size_out],
+        )
 
     # -- objects
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from beespace.decl import Allow, ProgType, SectionDef
 from beespace.helpers.protos.groups import TRACING_PROG, Protos
+from beespace.subsys.core.testrun import bpf_prog_test_run_syscall
 from beespace.uapi.bpf import BPF_PROG_TYPE_SYSCALL
 
 __all__ = ["PROG_TYPES"]
@@ -32,6 +33,7 @@ PROG_TYPES = (
         protos=_SYSCALL,
         load_attach_types=frozenset({0}),
         sleepable="always",
+        test_run=bpf_prog_test_run_syscall,
         since="5.14",
         ref="kernel/bpf/syscall.c:bpf_syscall_prog_ops",
     ),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from beespace.decl import Allow, CtxField, ProgType, SectionDef
 from beespace.helpers.protos.groups import RAW_TP, TRACING, Protos, is_sleepable
+from beespace.subsys.tracing.testrun import bpf_prog_test_run_raw_tp
 from beespace.uapi.bpf import (
     BPF_PROG_TYPE_KPROBE,
     BPF_PROG_TYPE_PERF_EVENT,
@@ -120,6 +121,7 @@ PROG_TYPES = (
             SectionDef("raw_tp+", BPF_PROG_TYPE_RAW_TRACEPOINT),
         ),
         protos=RAW_TP, perfmon=True, since="4.17", ref="kernel/trace/bpf_trace.c:raw_tracepoint_prog_ops",
+        test_run=bpf_prog_test_run_raw_tp,
     ),
     ProgType(
         BPF_PROG_TYPE_RAW_TRACEPOINT_WRITABLE, "raw_tracepoint_writable", "bpf_raw_tracepoint_args", "u64",

@@ -87,10 +87,14 @@ def transfer_alu(env: Env, rec: InsnRec) -> None:
 def check_bounds_sane(env: Env, regs: list[RegState], regno: int, where: str) -> None:
     """What is known of Rn is not contradictory; else the path cannot happen and Rn is anything."""
     bounds = regs[regno].bounds
-    if bounds.umin_value <= bounds.umax_value and bounds.smin_value <= bounds.smax_value and bounds.var_off.mask:
-        if bounds.u32_min_value <= bounds.u32_max_value and bounds.s32_min_value <= bounds.s32_max_value:
-            if bounds.var_off.mask & _U32:
-                return
+    if (
+        bounds.umin_value <= bounds.umax_value
+        and bounds.smin_value <= bounds.smax_value
+        and bounds.u32_min_value <= bounds.u32_max_value
+        and bounds.s32_min_value <= bounds.s32_max_value
+        and bounds.var_off.mask & _U32
+    ):
+        return
     sane = sane_bounds(env, bounds, where)
     if sane is not bounds:
         regs[regno] = _with_bounds(regs[regno], sane, regs[regno].id, regs[regno].off)
@@ -122,7 +126,7 @@ def _with_bounds(reg: RegState, bounds: n.Bounds, reg_id: int, off: int) -> RegS
     return new
 
 
-# -- moves --------------------------------------------------------------------------------------------------------------
+# -- moves ------------------------------------------------------------------------------------------------------------
 
 
 def _moved(env: Env, rec: InsnRec, regs: list[RegState]) -> RegState:
@@ -161,7 +165,7 @@ def _cast(env: Env, rec: InsnRec) -> RegState:
     return UNKNOWN_REG
 
 
-# -- operators ----------------------------------------------------------------------------------------------------------
+# -- operators --------------------------------------------------------------------------------------------------------
 
 
 def _adjust(env: Env, rec: InsnRec, regs: list[RegState]) -> None:
@@ -228,7 +232,7 @@ def _maybe_fork(env: Env, rec: InsnRec, dst: RegState) -> n.Bounds:
     return n.mark_reg32_known(dst.bounds, _U32)
 
 
-# -- pointers -----------------------------------------------------------------------------------------------------------
+# -- pointers ---------------------------------------------------------------------------------------------------------
 
 
 def _check_sane_offset(env: Env, reg: RegState, reg_type: int) -> None:
@@ -240,9 +244,7 @@ def _check_sane_offset(env: Env, reg: RegState, reg_type: int) -> None:
     if not -BPF_MAX_VAR_OFF < reg.off < BPF_MAX_VAR_OFF:
         env.reject(EINVAL, f"{name} pointer offset {reg.off} is not allowed")
     if smin == _S64_MIN:
-        env.reject(
-            EINVAL, f"math between {name} pointer and register with unbounded min value is not allowed"
-        )
+        env.reject(EINVAL, f"math between {name} pointer and register with unbounded min value is not allowed")
     if not -BPF_MAX_VAR_OFF < smin < BPF_MAX_VAR_OFF:
         env.reject(EINVAL, f"value {smin} makes {name} pointer be out of bounds")
 

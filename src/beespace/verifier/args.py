@@ -10,9 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from beespace.decl.func import FuncProto
-from beespace.errors import Unsupported
 from beespace.uapi import bpf as uapi
-from beespace.verifier.btfptr import reg_record, struct_ids_match
+from beespace.verifier.btfptr import reg_record, struct_by_name, struct_ids_match
 from beespace.verifier.check import check_readable
 from beespace.verifier.env import EACCES, EINVAL, EOPNOTSUPP
 from beespace.verifier.helpermem import check_helper_mem_access, check_mem_size_reg
@@ -58,7 +57,14 @@ if TYPE_CHECKING:
     from beespace.decl.map import MapMeta
     from beespace.verifier.env import Env
 
-__all__ = ["ArgMeta", "check_func_arg", "check_func_arg_reg_off", "check_map_field", "check_reg_type", "process_dynptr_func"]
+__all__ = [
+    "ArgMeta",
+    "check_func_arg",
+    "check_func_arg_reg_off",
+    "check_map_field",
+    "check_reg_type",
+    "process_dynptr_func",
+]
 
 _S, _P = uapi.SCALAR_VALUE, uapi.PTR_TO_BTF_ID
 _SOCKS = (uapi.PTR_TO_SOCK_COMMON, uapi.PTR_TO_SOCKET, uapi.PTR_TO_TCP_SOCK, uapi.PTR_TO_XDP_SOCK)
@@ -163,6 +169,8 @@ class ArgMeta:
         self.ret_btf: Btf | None = None
         self.ret_btf_id = 0
         self.const_map_key = -1
+        self.moves_packet = False  # bpf_dynptr_write() on a packet
+        self.returns_percpu_object = False
 
 
 def _name(meta: ArgMeta) -> str:
@@ -228,19 +236,11 @@ def _check_struct(
         _check_kptr(env, reg, regno, meta)
         return
     if wanted is None:
-        wanted = _vmlinux_struct(env, "sock_common")
+        wanted = struct_by_name(env, "sock_common")
     btf, btf_id = wanted
     if not struct_ids_match(env, reg.btf, reg.btf_id, reg.off, btf, btf_id, strict):
         have, want = reg.btf.name_of(reg.btf_id), btf.name_of(btf_id)
         env.reject(EACCES, f"R{regno} is of type {have} but {want} is expected")
-
-
-def _vmlinux_struct(env: Env, name: str) -> tuple[Btf, int]:
-    btf = env.btf_vmlinux
-    ids = btf.find_all(name, uapi.BTF_KIND_STRUCT) if btf is not None else ()
-    if btf is None or not ids:
-        raise Unsupported(f"struct {name} without the kernel's BTF")
-    return btf, ids[0]
 
 
 def check_func_arg_reg_off(env: Env, reg: RegState, regno: int, arg_type: int) -> None:
@@ -250,9 +250,7 @@ def check_func_arg_reg_off(env: Env, reg: RegState, regno: int, arg_type: int) -
         if base_type(arg_type) == uapi.ARG_PTR_TO_DYNPTR and t == uapi.PTR_TO_STACK:
             return
         if reg.off:
-            env.reject(
-                EINVAL, f"R{regno} must have zero offset when passed to release func or trusted arg to kfunc"
-            )
+            env.reject(EINVAL, f"R{regno} must have zero offset when passed to release func or trusted arg to kfunc")
         check_ptr_off_reg(env, reg, regno)
         return
     if t not in _ANY_OFFSET:
@@ -277,7 +275,7 @@ def check_func_arg(env: Env, arg: int, meta: ArgMeta, fn: FuncProto) -> None:
         wanted = None
         name = fn.arg_btf_ids[arg] if arg < len(fn.arg_btf_ids) else None
         if name is not None and base_type(arg_type) == uapi.ARG_PTR_TO_BTF_ID and base_type(reg.type) == _P:
-            wanted = _vmlinux_struct(env, name)
+            wanted = struct_by_name(env, name)
         check_reg_type(env, regno, arg_type, wanted, meta)
         check_func_arg_reg_off(env, reg, regno, arg_type)
     if arg_type & uapi.OBJ_RELEASE:
@@ -320,7 +318,7 @@ def _check_release(env: Env, reg: RegState, regno: int, arg_type: int, meta: Arg
     meta.release_regno = regno
 
 
-# -- one function for each kind of argument that demands more than a type -----------------------------------------------
+# -- one function for each kind of argument that demands more than a type ---------------------------------------------
 
 
 def _const_map_ptr(env: Env, reg: RegState, regno: int, arg_type: int, meta: ArgMeta, fn: FuncProto) -> None:

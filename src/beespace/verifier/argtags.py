@@ -167,9 +167,7 @@ class _Preparer:
         assert self.env.btf_vmlinux is not None
         kern = self.env.btf_vmlinux.type(kern_id)
         if not isinstance(kern, Struct | Union):
-            raise self.fail(
-                f"arg#{i} has type {kind_name(kern)} '', but only struct or primitive types are allowed"
-            )
+            raise self.fail(f"arg#{i} has type {kind_name(kern)} '', but only struct or primitive types are allowed")
         return SubprogArg(uapi.ARG_PTR_TO_BTF_ID | uapi.PTR_UNTRUSTED, btf_id=kern_id)
 
     def kernel_type(self, btf: Btf, i: int, t: Ptr) -> int:
@@ -189,9 +187,9 @@ class _Preparer:
         target_id = _skip_mods_to_typedef(btf, t.type)
         typedef = btf.type(target_id)
         prog_type = env.prog_type
-        if prog_type in (uapi.BPF_PROG_TYPE_KPROBE, uapi.BPF_PROG_TYPE_PERF_EVENT):
-            if isinstance(typedef, Typedef) and typedef.name == "bpf_user_pt_regs_t":
-                return
+        by_typedef = prog_type in (uapi.BPF_PROG_TYPE_KPROBE, uapi.BPF_PROG_TYPE_PERF_EVENT)
+        if by_typedef and isinstance(typedef, Typedef) and typedef.name == "bpf_user_pt_regs_t":
+            return
         target = btf.type(btf.skip_mods_and_typedefs(t.type))
         if isinstance(target, Void):
             return

@@ -28,6 +28,7 @@ from beespace.verifier.state import UNKNOWN_REG, RegState, pointer
 if TYPE_CHECKING:
     from beespace.btf import Btf
     from beespace.btf.record import BtfRecord
+    from beespace.decl.tables import StructAccess
     from beespace.verifier.env import Env
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "is_rcu_reg",
     "is_trusted_reg",
     "reg_record",
+    "struct_by_name",
     "struct_ids_match",
     "struct_record",
     "types_are_same",
@@ -57,7 +59,16 @@ REG2BTF = {
 
 def is_kernel_btf(env: Env, btf: Btf) -> bool:
     """Does the type belong to the kernel (not to the program)?"""
-    return btf is not env.btf
+    return btf is env.btf_vmlinux or btf.base is not None
+
+
+def struct_by_name(env: Env, name: str) -> tuple[Btf, int]:
+    """A struct of the kernel."""
+    btf = env.btf_vmlinux
+    ids = btf.find_all(name, uapi.BTF_KIND_STRUCT) if btf is not None else ()
+    if btf is None or not ids:
+        raise Unsupported(f"struct {name} without the kernel's BTF")
+    return btf, ids[0]
 
 
 def types_are_same(btf1: Btf, id1: int, btf2: Btf, id2: int) -> bool:
@@ -73,7 +84,7 @@ def struct_record(env: Env, btf: Btf, btf_id: int) -> BtfRecord | None:
         return None
     metas = env.struct_metas.get(id(btf))
     if metas is None:
-        metas = env.struct_metas[id(btf)] = parse_struct_metas(btf)
+        metas = env.struct_metas[id(btf)] = parse_struct_metas(btf, env.btf_vmlinux)
     return metas.get(btf_id)
 
 
@@ -247,7 +258,7 @@ def _struct_access(env: Env, reg: RegState, off: int, size: int) -> _Found | Non
     # btf_struct_access(): the pointer that is at off; None for a scalar.
     btf = reg.btf
     if is_alloc(reg.type):
-        from beespace.verifier.memory import FIELD_NAMES  # noqa: PLC0415  # memory imports this module
+        from beespace.verifier.memory import FIELD_NAMES  # memory imports this module
 
         record = struct_record(env, btf, reg.btf_id)
         for field in record or ():
@@ -337,6 +348,13 @@ def loaded_btf_reg(env: Env, reg_type: int, btf: Btf, btf_id: int, flag: int) ->
     return reg
 
 
+def _struct_access_rule(env: Env) -> StructAccess | None:
+    if env.prog_type != uapi.BPF_PROG_TYPE_STRUCT_OPS:
+        return env.ptype.btf_struct_access
+    ops = env.registry.struct_ops.get(env.program.attach_name)
+    return ops.btf_struct_access if ops is not None else None
+
+
 def check_ptr_to_btf_access(env: Env, reg: RegState, regno: int, off: int, size: int, write: bool) -> RegState | None:
     """May the bytes of a kernel object be read (written, where the program type allows)? What a load yields."""
     btf = reg.btf
@@ -355,8 +373,8 @@ def check_ptr_to_btf_access(env: Env, reg: RegState, regno: int, off: int, size:
         env.reject(EACCES, f"R{regno} is ptr_{name} access user memory: off={off}")
     if reg.type & uapi.MEM_PERCPU:
         env.reject(EACCES, f"R{regno} is ptr_{name} access percpu memory: off={off}")
-    if write and not is_alloc(reg.type) and env.ptype.btf_struct_access is not None:
-        message = env.ptype.btf_struct_access(env.program, name, off, size)
+    if write and not is_alloc(reg.type) and (struct_access := _struct_access_rule(env)) is not None:
+        message = struct_access(btf, name, off, size)
         if message is not None:
             env.reject(EACCES, message)
         return None

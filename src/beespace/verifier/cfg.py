@@ -13,8 +13,12 @@ from beespace.verifier.insns import InsnRec, insn_successors
 from beespace.verifier.kfuncmeta import add_kfunc_call, find_kfunc
 from beespace.verifier.log import BPF_LOG_LEVEL2
 from beespace.verifier.printer import insn_text, verbose_linfo
-from beespace.verifier.special import ASYNC_CALLBACK_HELPERS, ASYNC_CALLBACK_KFUNCS, SYNC_CALLBACK_HELPERS
-from beespace.verifier.special import SYNC_CALLBACK_KFUNCS
+from beespace.verifier.special import (
+    ASYNC_CALLBACK_HELPERS,
+    ASYNC_CALLBACK_KFUNCS,
+    SYNC_CALLBACK_HELPERS,
+    SYNC_CALLBACK_KFUNCS,
+)
 
 if TYPE_CHECKING:
     from beespace.verifier.env import Env
@@ -60,9 +64,7 @@ def add_subprog_and_kfunc(env: Env) -> None:
         if not (rec.is_pseudo_func or rec.is_pseudo_call or rec.is_kfunc_call):
             continue
         if not env.bpf_capable:
-            env.reject(
-                EPERM, "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN"
-            )
+            env.reject(EPERM, "loading/calling other bpf or kernel functions are allowed for CAP_BPF and CAP_SYS_ADMIN")
         if rec.is_kfunc_call:
             add_kfunc_call(env, rec.imm, rec.off)
         else:
@@ -112,7 +114,7 @@ def _exception_callback(env: Env) -> int:
             if info.insn_off == 0:
                 env.reject(EINVAL, "main prog cannot be an exception callback")
             return info.insn_off
-    env.reject(EINVAL, f"exception callback type id not found in func_info")
+    env.reject(EINVAL, "exception callback type id not found in func_info")
 
 
 def _has_func(env: Env, name: str) -> bool:
@@ -128,9 +130,9 @@ def check_subprogs(env: Env) -> None:
                 sub.has_tail_call = sub.tail_call_reachable = True
             if rec.cls == uapi.BPF_LD and rec.mode in (uapi.BPF_ABS, uapi.BPF_IND):
                 sub.has_ld_abs = True
-            if rec.is_jump and rec.op not in (uapi.BPF_EXIT, uapi.BPF_CALL):
-                if not sub.start <= rec.target < sub.end:
-                    env.reject(EINVAL, f"jump out of range from insn {rec.idx} to {rec.target}")
+            jumps = rec.is_jump and rec.op not in (uapi.BPF_EXIT, uapi.BPF_CALL)
+            if jumps and not sub.start <= rec.target < sub.end:
+                env.reject(EINVAL, f"jump out of range from insn {rec.idx} to {rec.target}")
         last = env.insns[sub.end - 1].code
         if last not in (uapi.BPF_JMP | uapi.BPF_EXIT, uapi.BPF_JMP32 | uapi.BPF_JA, uapi.BPF_JMP | uapi.BPF_JA):
             env.reject(EINVAL, "last insn is not an exit or jmp")

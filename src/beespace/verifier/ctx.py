@@ -85,12 +85,12 @@ def _btf_ctx(env: Env, off: int, size: int, write: bool) -> RegState | None:
         if access.ret_range is not None:
             return scalar(n.mark_reg_s32_range(n.unknown(), *access.ret_range))
         return UNKNOWN_REG
-    if base_type(access.reg_type) == uapi.PTR_TO_BTF_ID and access.ref_obj_id:
-        if not any(ref.id == access.ref_obj_id for ref in env.cur.refs):
-            env.verbose(f"invalid bpf_context access off={off}. Reference may already be released\n")
-            message = env.log.last_line()
-            verbose_linfo(env, env.insn_idx, "; ")
-            env.refuse(EACCES, message)
+    held = access.ref_obj_id and base_type(access.reg_type) == uapi.PTR_TO_BTF_ID
+    if held and not any(ref.id == access.ref_obj_id for ref in env.cur.refs):
+        message = f"invalid bpf_context access off={off}. Reference may already be released"
+        env.verbose(message + "\n")
+        verbose_linfo(env, env.insn_idx, "; ")
+        env.refuse(EACCES, message)
     reg = pointer(access.reg_type)
     if may_be_null(access.reg_type):
         reg.id = env.new_id()

@@ -74,11 +74,13 @@ class VerifierOptions:
     :ivar insn_limit: instructions walked before the program is too large.
     :ivar prune: compare states (off: every path is walked to its end; for testing the pruning).
     :ivar log_limit: characters of log kept; of a longer one the end is kept, as with the kernel's buffer.
+    :ivar verification_time: microseconds to print with BPF_LOG_STATS (nothing here looks at a clock).
     """
 
     insn_limit: int = BPF_COMPLEXITY_LIMIT_INSNS
     prune: bool = True
     log_limit: int = 1 << 26
+    verification_time: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,7 @@ class Env:
         self.test_reg_invariants = bool(flags & uapi.BPF_F_TEST_REG_INVARIANTS)
         self.explore_alu_limits = False
         # walk
+        self.walking = False
         self.cur: VerifierState = None  # type: ignore[assignment]  # set by explore.do_check_common()
         self.insn_idx = 0
         self.prev_insn_idx = -1

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from beespace.uapi import bpf as uapi
 from beespace.verifier.check import check
 from beespace.verifier.entry import entry_state
 from beespace.verifier.env import EACCES, EINVAL, EPERM, Reject

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from beespace.isa.insn import Insn
@@ -101,7 +102,7 @@ class InsnRec:
 def predecode(insns: tuple[Insn, ...]) -> list[InsnRec]:
     """One record for each slot."""
     recs = [InsnRec(idx, insn) for idx, insn in enumerate(insns)]
-    for rec, second in zip(recs, recs[1:], strict=False):
+    for rec, second in pairwise(recs):
         if rec.is_ld_imm64:
             rec.value = (second.imm & 0xFFFF_FFFF) << 32 | rec.imm & 0xFFFF_FFFF
     return recs

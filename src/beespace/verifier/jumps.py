@@ -135,7 +135,7 @@ def _decided(env: Env, rec: InsnRec, taken: bool) -> None:
     env.insn_idx = rec.target if taken else rec.idx + 1
 
 
-# -- which way ----------------------------------------------------------------------------------------------------------
+# -- which way --------------------------------------------------------------------------------------------------------
 
 
 def _is_pkt_any(reg: RegState) -> bool:
@@ -194,7 +194,7 @@ def _pkt_branch_taken(op: int, a: RegState, b: RegState) -> int:
     return -1
 
 
-# -- what scalars are then ----------------------------------------------------------------------------------------------
+# -- what scalars are then --------------------------------------------------------------------------------------------
 
 
 def _collect_linked(state: VerifierState, reg_id: int, linked: list[tuple[int, int, bool]]) -> None:
@@ -311,7 +311,7 @@ def _sync_linked(
             frame.stack[index] = StackSlot(frame.stack[index].types, new)
 
 
-# -- what pointers are then ---------------------------------------------------------------------------------------------
+# -- what pointers are then -------------------------------------------------------------------------------------------
 
 
 def _learn_about_pointers(env: Env, rec: InsnRec, regs: list[RegState], other: VerifierState) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from beespace.btf import Func, FuncProto, Param
-from beespace.errors import BtfError, BpfError
+from beespace.errors import BpfError, BtfError
 from beespace.uapi import bpf as uapi
 from beespace.verifier.env import EINVAL, ENOTSUPP, EPROTO
 from beespace.verifier.insns import InsnRec

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from beespace.uapi import bpf as uapi
 from beespace.verifier.btfptr import is_kernel_btf, loaded_btf_reg, struct_ids_match, struct_record
-from beespace.verifier.env import EACCES, EINVAL
+from beespace.verifier.env import EACCES
 from beespace.verifier.printer import tnum_text
 from beespace.verifier.regtypes import base_type, reg_type_str, type_flag
 from beespace.verifier.state import UNKNOWN_REG, RegState, is_const_null, pointer

@@ -49,9 +49,7 @@ def process_spin_lock(env: Env, regno: int, flags: int) -> None:
     res = flags & PROCESS_RES_LOCK != 0
     name = "bpf_res_spin" if res else "bpf_spin"
     if reg.bounds.var_off.mask:
-        env.reject(
-            EINVAL, f"R{regno} doesn't have constant offset. {name}_lock has to be at the constant offset"
-        )
+        env.reject(EINVAL, f"R{regno} doesn't have constant offset. {name}_lock has to be at the constant offset")
     m = reg.map_ptr if reg.type == uapi.PTR_TO_MAP_VALUE else None
     if m is not None and m.btf is None:
         env.reject(EINVAL, f"map '{m.name}' has to have BTF in order to use {name}_lock")

@@ -159,7 +159,7 @@ def _check_leak(env: Env, write: bool, value_regno: int, where: str) -> None:
         env.reject(EACCES, f"R{value_regno} leaks addr into {where}")
 
 
-# -- alignment ----------------------------------------------------------------------------------------------------------
+# -- alignment --------------------------------------------------------------------------------------------------------
 
 
 def check_ptr_alignment(env: Env, reg: RegState, off: int, size: int, strict_once: bool) -> None:
@@ -193,7 +193,7 @@ def check_ptr_off_reg(env: Env, reg: RegState, regno: int, fixed_off_ok: bool = 
         env.reject(EACCES, f"variable {reg_type_str(reg.type)} access var_off={tnum_text(var_off)} disallowed")
 
 
-# -- memory of known size -----------------------------------------------------------------------------------------------
+# -- memory of known size ---------------------------------------------------------------------------------------------
 
 
 def _check_region(env: Env, regno: int, off: int, size: int, mem_size: int, zero_size_allowed: bool) -> bool:
@@ -227,9 +227,7 @@ def check_mem_region_access(
     b = env.regs()[regno].bounds
     smin = b.smin_value
     if smin < 0 and (smin == _S64_MIN or smin + off != _s32(smin + off) or smin + off < 0):
-        env.reject(
-            EACCES, f"R{regno} min value is negative, either use unsigned index or do a if (index >=0) check."
-        )
+        env.reject(EACCES, f"R{regno} min value is negative, either use unsigned index or do a if (index >=0) check.")
     if not _check_region(env, regno, _s32(smin + off), size, mem_size, zero_size_allowed):
         env.reject(EACCES, f"R{regno} min value is outside of the allowed memory range")
     if b.umax_value >= BPF_MAX_VAR_OFF:
@@ -253,7 +251,7 @@ def _mem(
     return UNKNOWN_REG
 
 
-# -- maps ---------------------------------------------------------------------------------------------------------------
+# -- maps -------------------------------------------------------------------------------------------------------------
 
 
 def map_is_rdonly(m: MapMeta) -> bool:
@@ -333,7 +331,7 @@ def _map_value(
     return UNKNOWN_REG
 
 
-# -- packets ------------------------------------------------------------------------------------------------------------
+# -- packets ----------------------------------------------------------------------------------------------------------
 
 
 def may_access_direct_pkt_data(env: Env, pkt_access: bool | None, write: bool) -> bool:
@@ -358,9 +356,7 @@ def check_packet_access(env: Env, regno: int, off: int, size: int, zero_size_all
     reg = env.regs()[regno]
     b = reg.bounds
     if b.smin_value < 0:
-        env.reject(
-            EACCES, f"R{regno} min value is negative, either use unsigned index or do a if (index >=0) check."
-        )
+        env.reject(EACCES, f"R{regno} min value is negative, either use unsigned index or do a if (index >=0) check.")
     if reg.range < 0:
         env.reject(EINVAL, f"R{regno} offset is outside of the packet")
     if not _check_region(env, regno, off, size, reg.range, zero_size_allowed):
@@ -368,14 +364,12 @@ def check_packet_access(env: Env, regno: int, off: int, size: int, zero_size_all
     env.max_pkt_offset = max(env.max_pkt_offset, off + b.umax_value + size - 1)
 
 
-# -- sockets and buffers ------------------------------------------------------------------------------------------------
+# -- sockets and buffers ----------------------------------------------------------------------------------------------
 
 
 def _sock(env: Env, reg: RegState, regno: int, off: int, size: int) -> None:
     if reg.bounds.smin_value < 0:
-        env.reject(
-            EACCES, f"R{regno} min value is negative, either use unsigned index or do a if (index >=0) check."
-        )
+        env.reject(EACCES, f"R{regno} min value is negative, either use unsigned index or do a if (index >=0) check.")
     table = env.registry.pointer_fields.get(reg.type)
     field = table.access(off, size) if table is not None else None
     if field is None:

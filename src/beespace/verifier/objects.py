@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from beespace.uapi import bpf as uapi
 from beespace.verifier.env import EINVAL
-from beespace.verifier.regtypes import DYNPTR_TYPE_FLAG_MASK
 from beespace.verifier.refs import (
     acquire_irq_state,
     acquire_reference,
@@ -18,6 +17,7 @@ from beespace.verifier.refs import (
     release_irq_state,
     release_reference,
 )
+from beespace.verifier.regtypes import DYNPTR_TYPE_FLAG_MASK
 from beespace.verifier.state import (
     BPF_REG_SIZE,
     EMPTY_SLOT,
@@ -88,7 +88,7 @@ def _object_spi(env: Env, reg: RegState, kind: str, slots: int) -> int:
     return spi
 
 
-# -- dynptrs ------------------------------------------------------------------------------------------------------------
+# -- dynptrs ----------------------------------------------------------------------------------------------------------
 
 
 def dynptr_spi(env: Env, reg: RegState) -> int:
@@ -238,7 +238,7 @@ def mark_object_read(env: Env, reg: RegState, spi: int, slots: int) -> None:
         env.scratched_slots |= 1 << spi - i
 
 
-# -- iterators ----------------------------------------------------------------------------------------------------------
+# -- iterators --------------------------------------------------------------------------------------------------------
 
 
 def mark_stack_slots_iter(
@@ -307,7 +307,7 @@ def is_iter_valid_init(env: Env, reg: RegState, btf: Any, btf_id: int, slots: in
     return ""
 
 
-# -- saved interrupt flags ----------------------------------------------------------------------------------------------
+# -- saved interrupt flags --------------------------------------------------------------------------------------------
 
 
 def _irq_flag_spi(env: Env, reg: RegState) -> int:

@@ -202,7 +202,7 @@ def _mark(env: Env, starting_state: VerifierState, bt: _Backtrack) -> bool:
                 return changed
             subseq_idx = i
             # the insn before: from the history if it was jumped to, else the one above
-            if i == st.first_insn_idx and (hist is None or hist.prev is None and hist.idx == i):
+            if i == st.first_insn_idx and (hist is None or (hist.prev is None and hist.idx == i)):
                 break
             if hist is not None and hist.idx == i:
                 i = hist.prev_idx
@@ -244,9 +244,8 @@ def _mark_entry(env: Env, st: VerifierState, checkpoint: Checkpoint | None, bt: 
                     checkpoint.precise[0] |= 1 << i
                 changed = True
         return changed
-    env.bug(
-        f"backtracking func entry subprog {frame.subprogno} reg_mask {regs:x} stack_mask {bt.slots[bt.frame]:x}"
-    )
+    masks = f"reg_mask {regs:x} stack_mask {bt.slots[bt.frame]:x}"
+    env.bug(f"backtracking func entry subprog {frame.subprogno} {masks}")
 
 
 def _mark_checkpoint(env: Env, checkpoint: Checkpoint, bt: _Backtrack) -> bool:
@@ -296,9 +295,7 @@ def _backtrack_insn(env: Env, rec: InsnRec, subseq_idx: int, hist: Hist | None, 
         if not bt.is_set(rec.dst):
             return
         _backtrack_alu(rec, bt)
-    elif cls == uapi.BPF_LDX or (
-        cls == uapi.BPF_STX and rec.mode == uapi.BPF_ATOMIC and rec.imm == uapi.BPF_LOAD_ACQ
-    ):
+    elif cls == uapi.BPF_LDX or (cls == uapi.BPF_STX and rec.mode == uapi.BPF_ATOMIC and rec.imm == uapi.BPF_LOAD_ACQ):
         if not bt.is_set(rec.dst):
             return
         bt.clear(rec.dst)

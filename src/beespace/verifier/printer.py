@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from beespace.isa.disasm import disasm
+from beespace.isa.syntax import helper_name
 from beespace.uapi import bpf as uapi
 from beespace.verifier import numbers as n
 from beespace.verifier.regtypes import base_type, is_non_owning_ref, is_pkt_pointer, reg_type_str
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DYNPTR_NAMES",
     "find_linfo",
+    "func_name",
     "insn_text",
     "iter_name",
     "mask_of_regs",
@@ -80,7 +82,7 @@ def _s32_shown(value: int) -> int:
 
 
 def _ranges(b: n.Bounds) -> list[str]:
-    rows = [
+    rows: list[list[Any]] = [
         ["smin", b.smin_value, b.smin_value == _S64_MIN],
         ["smax", b.smax_value, b.smax_value == _S64_MAX],
         ["umin", b.umin_value, b.umin_value == 0],
@@ -274,6 +276,11 @@ class _Names:
 
     def imm(self, insn: Insn, value: int) -> str | None:
         return None
+
+
+def func_name(func_id: int) -> str:
+    """``bpf_map_lookup_elem`` for 1 (func_id_name())."""
+    return helper_name(func_id) or "unknown"
 
 
 def verbose_insn(env: Env, idx: int) -> None:

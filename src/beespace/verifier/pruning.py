@@ -28,14 +28,20 @@ from beespace.verifier.state import (
     StackSlot,
     VerifierState,
     is_spilled,
-    slot_byte,
     spi_of,
 )
 
 if TYPE_CHECKING:
     from beespace.verifier.env import Env
 
-__all__ = ["IdMap", "find_prev_entry", "is_state_visited", "regs_exact", "update_branch_counts", "widen_imprecise_scalars"]
+__all__ = [
+    "IdMap",
+    "find_prev_entry",
+    "is_state_visited",
+    "regs_exact",
+    "update_branch_counts",
+    "widen_imprecise_scalars",
+]
 
 NOT_EXACT, EXACT, RANGE_WITHIN = range(3)
 _MAX_BACKEDGE_ITERS = 64
@@ -275,7 +281,7 @@ def _same_callsites(a: VerifierState, b: VerifierState) -> bool:
     return all(f.callsite == g.callsite for f, g in zip(a.frames, b.frames, strict=True))
 
 
-# -- loops: marks of states in a cycle are final only when all paths out of it have been walked -------------------------
+# -- loops: marks of states in a cycle are final only when all paths out of it have been walked -----------------------
 
 
 @dataclass(slots=True)
@@ -288,7 +294,7 @@ class _SccVisit:
 
 def _scc_callchain(env: Env, st: VerifierState) -> tuple[int, ...] | None:
     # Call sites leading to the outermost loop that st is in, and the loop; None outside of loops.
-    chain = []
+    chain: list[int] = []
     for i in range(len(st.frames)):
         insn_idx = st.insn_idx_of(i)
         scc = env.insns[insn_idx].scc
@@ -408,7 +414,7 @@ def update_branch_counts(env: Env, cur: VerifierState) -> None:
         cp = cp.state.parent
 
 
-# -- dead registers and slots are forgotten, so that more states are alike ----------------------------------------------
+# -- dead registers and slots are forgotten, so that more states are alike --------------------------------------------
 
 
 def _clean_live_states(env: Env, insn_idx: int, cur: VerifierState, bucket: list[Checkpoint]) -> None:
@@ -436,7 +442,7 @@ def _clean(env: Env, cp: Checkpoint) -> None:
         clear_dead_marks(cp, i)
 
 
-# -- the question -------------------------------------------------------------------------------------------------------
+# -- the question -----------------------------------------------------------------------------------------------------
 
 
 def _bucket_of(env: Env, insn_idx: int, state: VerifierState) -> list[Checkpoint]:
@@ -627,7 +633,7 @@ def _keep(env: Env, insn_idx: int, bucket: list[Checkpoint]) -> None:
         env.tell("checkpoint")
 
 
-# -- widening -----------------------------------------------------------------------------------------------------------
+# -- widening ---------------------------------------------------------------------------------------------------------
 
 
 def widen_imprecise_scalars(env: Env, old: Checkpoint, cur: VerifierState) -> None:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from beespace.uapi import bpf as uapi
 from beespace.verifier.env import EACCES, Reject
@@ -141,24 +141,20 @@ def sanitize_check_bounds(env: Env, dst: int, reg: RegState) -> None:
     if reg.type == uapi.PTR_TO_STACK:
         _check_stack_arithmetic(env, dst, reg)
     elif reg.type == uapi.PTR_TO_MAP_VALUE:
-        from beespace.verifier.memory import check_map_access  # noqa: PLC0415  # imports what imports this module
+        from beespace.verifier.memory import check_map_access  # imports what imports this module
 
         try:
             check_map_access(env, dst, reg.off, 1, False, False)
         except Reject:
-            env.reject(
-                EACCES, f"R{dst} pointer arithmetic of map value goes out of range, prohibited for !root"
-            )
+            env.reject(EACCES, f"R{dst} pointer arithmetic of map value goes out of range, prohibited for !root")
 
 
-def _check_stack_arithmetic(env: Env, regno: int, reg: RegState) -> NoReturn | None:
+def _check_stack_arithmetic(env: Env, regno: int, reg: RegState) -> None:
     var_off = reg.bounds.var_off
     off = reg.off + reg.bounds.smin_value if var_off.mask == 0 else reg.off + var_off.value
     if var_off.mask:
         text = tnum_text(var_off)
         env.reject(EACCES, f"R{regno} variable stack access prohibited for !root, var_off={text} off={off}")
     if off >= 0 or off < -MAX_BPF_STACK:
-        env.reject(
-            EACCES, f"R{regno} stack pointer arithmetic goes out of range, prohibited for !root; off={off}"
-        )
-    return None
+        env.reject(EACCES, f"R{regno} stack pointer arithmetic goes out of range, prohibited for !root; off={off}")
+    return

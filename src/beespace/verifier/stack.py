@@ -130,7 +130,7 @@ def assign_scalar_id(env: Env, regs: list[RegState], regno: int) -> RegState:
     return reg
 
 
-# -- writing ------------------------------------------------------------------------------------------------------------
+# -- writing ----------------------------------------------------------------------------------------------------------
 
 
 def check_stack_write(env: Env, regno: int, off: int, size: int, value_regno: int) -> None:
@@ -287,11 +287,11 @@ def _write_var(env: Env, frameno: int, min_off: int, max_off: int, value_regno: 
         mark_chain_precision(env, value_regno)
 
 
-# -- reading ------------------------------------------------------------------------------------------------------------
+# -- reading ----------------------------------------------------------------------------------------------------------
 
 
 def check_stack_read(env: Env, regno: int, off: int, size: int, value_regno: int) -> RegState | None:
-    """May *size* bytes at Rn + *off* be read into a register (-1: to be used otherwise)? What the register then holds."""
+    """May *size* bytes at Rn + *off* be read into a register (-1: to be used otherwise)? What it then holds."""
     reg = env.regs()[regno]
     if reg.bounds.var_off.mask == 0:
         return _read_fixed(env, reg.frameno, off + reg.bounds.smin_value, size, value_regno)
@@ -334,9 +334,8 @@ def _read_fixed(env: Env, frameno: int, off: int, size: int, value_regno: int) -
     while spill_size < BPF_REG_SIZE and slot_byte(slot, BPF_REG_SIZE - 1 - spill_size) == uapi.STACK_SPILL:
         spill_size += 1
     if size == BPF_REG_SIZE and spill_size == BPF_REG_SIZE:
-        if value_regno < 0:
-            if not env.allow_ptr_leaks and reg.type != uapi.SCALAR_VALUE:
-                env.reject(EACCES, f"leaking pointer from stack off {off}")
+        if value_regno < 0 and not env.allow_ptr_leaks and reg.type != uapi.SCALAR_VALUE:
+            env.reject(EACCES, f"leaking pointer from stack off {off}")
         push_history(env, stack_access_flags(frameno, spi))
         return reg
     if reg.type != uapi.SCALAR_VALUE:

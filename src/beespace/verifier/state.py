@@ -247,11 +247,16 @@ class Hist:
     """An entry of the jump history, linked to the one before it.
 
     :ivar idx: insn that was reached from ``prev_idx``.
-    :ivar flags: INSN_F_*; ``linked``: registers and slots that had the same id at a jump, as (frameno, regno or spi, is_reg).
+    :ivar flags: INSN_F_*; ``linked``: registers and slots that had the same id at a jump, as (frameno, regno or spi,
+        is_reg).
     :ivar count: entries up to this one.
     """
 
-    def __init__(self, prev: Hist | None, idx: int, prev_idx: int, flags: int, linked: tuple[tuple[int, int, bool], ...]) -> None:
+    count: int
+
+    def __init__(
+        self, prev: Hist | None, idx: int, prev_idx: int, flags: int, linked: tuple[tuple[int, int, bool], ...]
+    ) -> None:
         self.prev = prev
         self.idx = idx
         self.prev_idx = prev_idx

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from beespace.uapi import bpf as uapi
-from beespace.verifier.argtags import BadArgs, prepare_func_args
 from beespace.verifier.args import ArgMeta, check_func_arg_reg_off, check_reg_type, process_dynptr_func
+from beespace.verifier.argtags import BadArgs, prepare_func_args
 from beespace.verifier.btfptr import reg_record
 from beespace.verifier.cfg import is_async_callback_call
 from beespace.verifier.env import EINVAL, ENOTSUPP, Reject
@@ -55,7 +55,7 @@ def clear_caller_saved(env: Env, regs: list[RegState]) -> None:
     env.scratched_regs |= 0x3F
 
 
-# -- what BTF says ------------------------------------------------------------------------------------------------------
+# -- what BTF says ----------------------------------------------------------------------------------------------------
 
 
 def _check_subprog_call(env: Env, sub: Subprog, subprogno: int) -> int:
@@ -121,7 +121,7 @@ def _match_arg(env: Env, i: int, regno: int, arg: SubprogArg) -> None:
         env.bug(f"unrecognized arg#{i} type {t}")
 
 
-# -- calls --------------------------------------------------------------------------------------------------------------
+# -- calls ------------------------------------------------------------------------------------------------------------
 
 
 def check_func_call(env: Env, rec: InsnRec) -> None:
@@ -189,7 +189,7 @@ def _pass_args(env: Env, caller: FuncState, callee: FuncState) -> None:
     callee.regs[1:6] = caller.regs[1:6]
 
 
-# -- callbacks ----------------------------------------------------------------------------------------------------------
+# -- callbacks --------------------------------------------------------------------------------------------------------
 
 
 def push_callback_call(env: Env, rec: InsnRec, subprogno: int, set_callee: SetCallee) -> None:

@@ -181,6 +181,10 @@ def _judge(path: Path, name: str, make_kernel: Callable[[], Any], log_level: int
             return Judged(path.name, name, "error", f"{err.what}: {errno_name(err.errno or 0)}")
         except (BpfError, InternalError) as err:
             return Judged(path.name, name, "error", str(err).splitlines()[0])
+        except (TimeoutError, KeyboardInterrupt):
+            raise
+        except Exception as err:  # a bug of ours: one line of the table, not the end of it
+            return Judged(path.name, name, "error", f"crash: {type(err).__name__}: {err}")
         return _judged(path, name, "success", chosen.log)
 
 

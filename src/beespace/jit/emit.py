@@ -147,6 +147,7 @@ class FunctionEmitter:
     def emit(self) -> None:
         """Write everything between the braces."""
         text = self.text
+        text.location = self.module.location(self.function, self.function.start)
         text.label("entry")
         for reg in range(_FP):
             text.emit(f"%R{reg} = alloca i64")
@@ -262,6 +263,7 @@ class FunctionEmitter:
         ended = False
         for idx, insn, row in block.insns:
             self._counted += 1
+            self.text.location = self.module.location(self.function, idx)
             ended = self._insn(idx, insn, row)
         if not ended:
             self._flush()

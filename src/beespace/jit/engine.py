@@ -58,8 +58,11 @@ class Jit:
         return JitExecutable(prog, library["prog"], {idx: library[f"cb{idx}"] for idx in callbacks}, keep)
 
     def assembly(self, prog: XlatedProgram) -> str:
-        """The machine code of *prog* as LLVM's assembly text, optimised as it would run."""
-        return self.backend.assembly(self.ir(prog), self.options.opt_level)
+        """The machine code of *prog* as text, with the source it comes from."""
+        from beespace.jit.dump import dump_jited
+        from beespace.jit.module import Module
+
+        return dump_jited(self.backend, Module(prog, self.options, self._trampolines, self.sink))
 
     def ir(self, prog: XlatedProgram) -> str:
         """The LLVM IR of *prog*, before optimisation."""

@@ -9,22 +9,25 @@ class Text:
     """The body of one function.
 
     Values are operands without their type: ``%v7``, ``-1``, ``null``.
+
+    :ivar location: debug location of what comes next, ``, !dbg !7``, or nothing.
     """
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.location = ""
         self._values = 0
         self._labels = 0
 
     def emit(self, line: str) -> None:
         """An instruction without a result."""
-        self.lines.append(f"  {line}")
+        self.lines.append(f"  {line}{self.location}")
 
     def value(self, text: str) -> str:
         """An instruction with a result."""
         name = f"%v{self._values}"
         self._values += 1
-        self.lines.append(f"  {name} = {text}")
+        self.lines.append(f"  {name} = {text}{self.location}")
         return name
 
     def label(self, name: str) -> None:

@@ -60,18 +60,24 @@ class Module:
         self._lowerings = {idx: self._lowering(idx) for idx in prog.calls}
         self.functions = functions(prog, self._is_checked, self._loops)
         self._at = {function.start: function for function in self.functions}
+        self._debug: _DebugInfo | None = None
 
-    def ir(self) -> str:
-        """The module's text. Exports ``prog``, and ``cb<insn_idx>`` for each of callbacks()."""
+    def ir(self, *, locations: bool = False) -> str:
+        """The module's text. Exports ``prog``, and ``cb<insn_idx>`` for each of callbacks().
+
+        :param locations: with debug information in which instruction *n* is line *n* + 1.
+        """
+        self._debug = _DebugInfo(self.prog) if locations else None
         bodies: list[str] = []
         for function in self.functions:
             emitter = FunctionEmitter(self, function)
             emitter.emit()
+            scope = f" !dbg {self._debug.scope(function)}" if self._debug is not None else ""
             if function.subprogno == 0:
-                head = "define i64 @prog(ptr noalias %words, i64 %a1) nounwind {"
+                head = f"define i64 @prog(ptr noalias %words, i64 %a1) nounwind{scope} {{"
             else:
                 params = ", ".join(f"i64 %a{reg}" for reg in range(1, 6))
-                head = f"define internal i64 @sub{function.subprogno}(ptr noalias %words, {params}) nounwind {{"
+                head = f"define internal i64 @sub{function.subprogno}(ptr noalias %words, {params}) nounwind{scope} {{"
             bodies += [head, *emitter.text.lines, "}"]
         for insn_idx in self.callbacks():
             params = ", ".join(f"i64 %a{reg}" for reg in range(1, 6))
@@ -82,7 +88,12 @@ class Module:
                 "}",
             ]
         data = [f"@{name} = external global i8" for name in self._data.values()]
-        return "\n".join([*data, *_INTRINSICS, *self._declarations, *bodies, _METADATA, ""])
+        metadata = [_METADATA, *(self._debug.metadata() if self._debug is not None else ())]
+        return "\n".join([*data, *_INTRINSICS, *self._declarations, *bodies, *metadata, ""])
+
+    def location(self, function: Function, idx: int) -> str:
+        """What makes an IR instruction belong to insn *idx*."""
+        return f", !dbg {self._debug.location(function, idx)}" if self._debug is not None else ""
 
     def callbacks(self) -> list[int]:
         """insn_idx of the subprograms that may be called from outside."""
@@ -151,3 +162,40 @@ def _loops(prog: XlatedProgram) -> dict[int, int]:
         if proto.name == "bpf_loop" and aux is not None and aux.inline_bpf_loop and aux.loop_callback_subprogno >= 0:
             found[idx] = aux.loop_callback_subprogno
     return found
+
+
+# Just enough DWARF for line numbers: a compile unit, a subprogram for each function, a location for each instruction.
+class _DebugInfo:
+    def __init__(self, prog: XlatedProgram) -> None:
+        name = prog.name.replace('"', "")
+        self._nodes = [
+            f'!DIFile(filename: "{name}", directory: "")',
+            "distinct !DICompileUnit(language: DW_LANG_C99, file: !1, emissionKind: LineTablesOnly)",
+            "!DISubroutineType(types: !{})",
+        ]
+        self._known: dict[object, str] = {}
+
+    def _node(self, key: object, text: str) -> str:
+        if key not in self._known:
+            self._nodes.append(text)
+            self._known[key] = f"!{len(self._nodes)}"
+        return self._known[key]
+
+    def scope(self, function: Function) -> str:
+        text = (
+            f'distinct !DISubprogram(name: "f{function.subprogno}", scope: !1, file: !1, line: {function.start + 1}, '
+            "type: !3, unit: !2, spFlags: DISPFlagDefinition)"
+        )
+        return self._node(function.subprogno, text)
+
+    def location(self, function: Function, idx: int) -> str:
+        return self._node(("insn", idx), f"!DILocation(line: {idx + 1}, scope: {self.scope(function)})")
+
+    def metadata(self) -> list[str]:
+        version = f"!{len(self._nodes) + 1}"
+        return [
+            "!llvm.dbg.cu = !{!2}",
+            f"!llvm.module.flags = !{{{version}}}",
+            *(f"!{number} = {text}" for number, text in enumerate(self._nodes, 1)),
+            f'{version} = !{{i32 2, !"Debug Info Version", i32 3}}',
+        ]

@@ -24,13 +24,13 @@ from beespace.kernel.slices import linux_registry, storages
 from beespace.kernel.task import Task
 from beespace.kernel.usermem import HostMemory
 from beespace.maps.base import BpfMap
+from beespace.maps.declared import declared_storage
 from beespace.maps.env import Descriptors, MapEnv
 from beespace.mem import PAGE_BYTES, AddressSpace
 from beespace.sim import Choices, EventQueue, VirtualClock
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import COMMANDS as ATTRS
 from beespace.uapi.attr import unpack_attr
-from beespace.uapi.enums import names
 from beespace.uapi.record import TailError
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Kernel:
         self._btf_source = btf_vmlinux
         self._btf_vmlinux: tuple[Btf | None, BtfObject | None] | None = None
         self._registry: Registry | None = None
-        self._storages: Mapping[int, type[BpfMap]] | None = None
+        self._storages: dict[int, type[BpfMap]] | None = None
         self._by_descriptor: dict[int, BpfMap] = {}
         self._map_btfs: dict[int, BtfObject] = {}  # descriptor of a map -> its BTF
         self._dead: list[Callable[[], None]] = []  # what waits for running programs to leave
@@ -277,11 +277,14 @@ class Kernel:
         raise Unsupported(f"kernel symbol {name}")
 
     def map_storage(self, map_type: int) -> type[BpfMap]:
-        """What implements a map type. :raises Unsupported: nothing does."""
+        """What implements a map type; a class that refuses every operation where nothing does yet."""
         if self._storages is None:
             self._storages = storages(self._features)
         if map_type not in self._storages:
-            raise Unsupported(f"map type {names('bpf_map_type').get(map_type, map_type)}")
+            declared = self.registry.map_types.get(map_type)
+            if declared is None:
+                raise SyscallError(EINVAL, "BPF_MAP_CREATE", hint=f"no map type {map_type} in {self._features.version}")
+            self._storages[map_type] = declared_storage(declared)
         return self._storages[map_type]
 
     def _vmlinux(self) -> tuple[Btf | None, BtfObject | None]:

@@ -58,7 +58,7 @@ _L2_TYPES = {uapi.BPF_PROG_TYPE_SCHED_CLS, uapi.BPF_PROG_TYPE_SCHED_ACT}
 _SETTABLE = ((8, 12), (32, 44), (48, 68), (152, 168), (176, 180), (184, 192))
 
 
-def bpf_prog_test_run_skb(env: TestRunEnv, request: TestRunRequest) -> TestRunResult:
+def bpf_prog_test_run_skb(request: TestRunRequest, env: TestRunEnv) -> TestRunResult:
     """BPF_PROG_TEST_RUN on one linear socket buffer, received by loopback.
 
     :raises SyscallError: EINVAL for frames that are too short or too long and for context fields that must be zero;

@@ -29,7 +29,7 @@ _FRAG_BYTES, _MAX_FRAGS = 4096, 17  # PAGE_SIZE, MAX_SKB_FRAGS
 _META_MAX = 255  # type_max(skb_shared_info.meta_len)
 
 
-def bpf_prog_test_run_xdp(env: TestRunEnv, request: TestRunRequest) -> TestRunResult:
+def bpf_prog_test_run_xdp(request: TestRunRequest, env: TestRunEnv) -> TestRunResult:
     """BPF_PROG_TEST_RUN of an XDP program on one frame of loopback.
 
     A frame that does not fit into a page goes on in fragments; the program sees the linear part.

@@ -8,6 +8,7 @@ from __future__ import annotations
 from beespace.decl import ProgType, SectionDef
 from beespace.helpers.protos.groups import CGROUP_COMMON, SK_BASE, Protos
 from beespace.subsys.net import fields
+from beespace.subsys.net.ld_abs import bpf_gen_ld_abs
 from beespace.subsys.net.skb import bpf_prog_test_run_skb
 from beespace.subsys.net.struct_access import nf_conntrack_btf_struct_access
 from beespace.subsys.net.xdp import bpf_prog_test_run_xdp
@@ -117,7 +118,7 @@ def _tc(prog_type: int, name: str, sections: tuple[SectionDef, ...], attach_type
         prog_type, name, "__sk_buff", "sk_buff", ctx_size=fields.SK_BUFF_SIZE, ctx_fields=fields.TC_CLS_ACT,
         sections=sections, protos=_TC_CLS_ACT, attach_types=attach_types, may_write_pkt=True, direct_pkt_access=True,
         net_admin=True, since="4.1", ref="net/core/filter.c:tc_cls_act_prog_ops", test_run=bpf_prog_test_run_skb,
-        btf_struct_access=nf_conntrack_btf_struct_access,
+        btf_struct_access=nf_conntrack_btf_struct_access, gen_ld_abs=bpf_gen_ld_abs,
     )
 
 
@@ -136,6 +137,7 @@ PROG_TYPES = (
         ctx_size=fields.SK_BUFF_SIZE, ctx_fields=fields.SK_FILTER,
         sections=(SectionDef("socket", BPF_PROG_TYPE_SOCKET_FILTER),),
         protos=_SK_FILTER, ref="net/core/filter.c:sk_filter_prog_ops", test_run=bpf_prog_test_run_skb,
+        gen_ld_abs=bpf_gen_ld_abs,
     ),
     _tc(
         BPF_PROG_TYPE_SCHED_CLS, "sched_cls",

@@ -91,6 +91,10 @@ class TestPrograms:
         assert [prog.is_loaded for prog in obj.progs] == [True, False, False, False, False]
         assert obj.progs.one.functions == {0: "one", 8: "twice", 16: "leaf"} or 0 in obj.progs.one.functions
 
+    def test_what_is_no_packet(self, load):
+        with pytest.raises(BtfError, match="64 is no packet: give bytes"):
+            load("typed", "mark").progs.mark.run(64)
+
     def test_packet_and_context(self, load):
         obj = load("typed", "mark")
         result = obj.progs.mark.run(PACKET, ctx={"mark": 41})
@@ -134,6 +138,16 @@ class TestPrograms:
             prog.autoload = prog.name == "accepted"
         load_or_skip(obj)
         assert "processed 2 insns" in obj.progs.accepted.log
+
+    def test_log_that_does_not_fit(self, kernel):
+        obj = kernel.open(PROGRAMS / "rejected.bpf.o")
+        for prog in obj.progs:
+            prog.autoload, prog.log_size = prog.name == "out_of_bounds", 256
+        with pytest.raises(VerifierError) as e:
+            load_or_skip(obj)
+        assert e.value.errno == errno.ENOSPC
+        assert len(e.value.log) == 255
+        assert e.value.message == "R0 max value is outside of the allowed memory range"
 
     def test_map_that_is_not_created(self, kernel):
         obj = kernel.open(PROGRAMS / "rejected.bpf.o")
@@ -316,6 +330,20 @@ class TestMaps:
         assert e.value.errno == errno.ENOENT
         assert len(flows.lookup_and_delete_batch()) == 3
         assert len(flows) == 0
+
+    def test_shared_memory(self, kernel):
+        obj = kernel.open(PROGRAMS / "typed.bpf.o")
+        obj.maps.numbers.map_flags = uapi.BPF_F_MMAPABLE
+        without_programs(obj)
+        memory = obj.maps.numbers.mmap()
+        assert len(memory) == 64
+        memory[8:16] = (77).to_bytes(8, "little")
+        assert obj.maps.numbers[1] == 77
+        obj.maps.numbers[2] = -1
+        assert obj.maps.numbers.mmap(writable=False)[16:24] == b"\xff" * 8
+        with pytest.raises(SyscallError):
+            obj.maps.by_address.mmap()
+        del memory
 
     def test_raw_access(self, load):
         numbers = load("typed").maps.numbers

@@ -242,7 +242,7 @@ class _Loader:
         self._bind_rodata(prog)
 
     def _prog_load(self, prog: Program, record: ProgLoadAttr) -> int:
-        size = _LOG_SIZE
+        size = prog.log_size or _LOG_SIZE
         record.log_level = prog.log_level
         while True:
             log = Buffer(size) if record.log_level else None
@@ -252,7 +252,7 @@ class _Loader:
             except SyscallError as e:
                 if log is None:
                     record.log_level = 1
-                elif e.errno == errno.ENOSPC and size < _LOG_MAX:
+                elif e.errno == errno.ENOSPC and size < _LOG_MAX and not prog.log_size:
                     size *= 4
                 else:
                     raise self._refusal(prog, e, log.text) from None

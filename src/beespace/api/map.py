@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import mmap as _mmap
 import weakref
 from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import replace
@@ -342,6 +343,18 @@ class Map(MutableMapping[Any, Any]):
     def freeze(self) -> None:
         """No more writes from user space. :raises SyscallError: EBUSY when it is mapped writable."""
         self._calls.map_freeze(self.fd, self.name)
+
+    def mmap(self, *, writable: bool = True) -> memoryview:
+        """The values of an array made with BPF_F_MMAPABLE (or the pages of an arena), shared with the programs.
+
+        :raises SyscallError: ENOTSUPP, EPERM and others, as mmap(2) of the map.
+        """
+        prot = _mmap.PROT_READ | (_mmap.PROT_WRITE if writable else 0)
+        size = (self.value_size + 7) // 8 * 8 * self.max_entries
+        if self.map_type == uapi.BPF_MAP_TYPE_ARENA:
+            size = self.max_entries * _mmap.PAGESIZE
+        length = -(-size // _mmap.PAGESIZE) * _mmap.PAGESIZE
+        return self._calls.kernel.mmap(self.fd, length, prot)[:size]
 
     # --------------------------------------------------------------------------------------------- as a mapping
 

@@ -9,7 +9,7 @@ import errno
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsBytes
 
 from beespace.api.attach_target import set_attach_target
 from beespace.api.calls import Buffer
@@ -82,6 +82,7 @@ class Program:
         self._expected_attach_type = section.attach_type if section else 0
         self._flags = 0
         self._log_level = obj.log_level
+        self._log_size = 0
         self._insns: tuple[Insn, ...] | None = None
         self.attach_prog_fd = 0
         self.attach_btf_id = 0
@@ -187,6 +188,16 @@ class Program:
         self._check_open("log_level")
         self._log_level = value
 
+    @property
+    def log_size(self) -> int:
+        """Bytes of the log buffer; a log that does not fit is ENOSPC. 0: as large as the log turns out to be."""
+        return self._log_size
+
+    @log_size.setter
+    def log_size(self, value: int) -> None:
+        self._check_open("log_size")
+        self._log_size = value
+
     def set_insns(self, insns: Sequence[Insn]) -> None:
         """Load these instructions instead of the compiled ones; references are no longer filled in.
 
@@ -225,7 +236,7 @@ class Program:
 
     def run(
         self,
-        data: bytes | None = None,
+        data: bytes | bytearray | memoryview | SupportsBytes | None = None,
         ctx: Any = None,
         *,
         repeat: int = 1,
@@ -235,7 +246,7 @@ class Program:
     ) -> RunResult:
         """Run the program once (BPF_PROG_TEST_RUN).
 
-        :param data: the packet, for programs that have one.
+        :param data: the packet, for programs that have one: bytes, or what ``bytes()`` makes them of.
         :param ctx: the context: bytes, a mapping of its fields (``{"mark": 7}``), or a list of u64 arguments.
         :param repeat: runs; ``data`` and ``ctx`` of the result are the last one's.
         :param cpu: CPU to run on.
@@ -244,6 +255,10 @@ class Program:
         :raises SyscallError: ENOTSUPP for a program type that cannot be run, EINVAL, ENOSPC.
         """
         kernel = self._object.kernel
+        if data is not None:
+            if isinstance(data, int | str):
+                raise BtfError(f"prog {self.name}: {data!r} is no packet: give bytes")
+            data = bytes(data)
         ctx_bytes = self._ctx_bytes(ctx)
         data_buf, ctx_buf = Buffer(data or b""), Buffer(ctx_bytes or b"")
         room = (len(data) + _DATA_ROOM if data_size_out is None else data_size_out) if data is not None else 0

@@ -49,6 +49,9 @@ _BATCH = {
 }
 
 
+_LOG_SIZE = 1 << 22  # as the recorder had: a longer log is ENOSPC
+
+
 class EngineError(Exception):
     """A kernel refused.
 
@@ -114,6 +117,7 @@ class Engine:
         obj = self.kernel.open(Path(path))
         for prog in obj.progs:
             prog.autoload = programs is None or prog.name in programs
+            prog.log_size = _LOG_SIZE
         chosen = []
         for bpf_map in obj.maps:
             wish = (maps or {}).get(_short(bpf_map.name), {})

@@ -393,12 +393,25 @@ class Difference:
 
 def log_events(log: str) -> Iterator[tuple[int | None, int, dict[int, n.Bounds]]]:
     """(jump it came from or None, insn_idx, printed registers)."""
+    for came_from, idx, text in log_lines(log):
+        yield came_from, idx, printed(text)
+
+
+def log_lines(log: str) -> Iterator[tuple[int | None, int, str]]:
+    """(jump it came from or None, insn_idx, text of the registers)."""
     body = log[log.index("0: R1=ctx()") :]
     for line in body.splitlines():
         if match := _FROM.match(line):
-            yield int(match[1]), int(match[2]), printed(match[3])
+            yield int(match[1]), int(match[2]), match[3]
         elif match := _INSN.match(line):
-            yield None, int(match[1]), printed(match[2] or "")
+            yield None, int(match[1]), match[2] or ""
+
+
+def same_print(mine: n.Bounds, theirs: n.Bounds) -> bool:
+    """Of a constant only the value is printed, whatever its ranges say."""
+    if n.is_const(mine) and n.is_const(theirs):
+        return bool(mine.var_off == theirs.var_off)
+    return bool(mine == theirs)
 
 
 def live_registers(log: str) -> dict[int, set[int]]:
@@ -437,9 +450,7 @@ def compare(prog: list[Insn], operation: str, counts: collections.Counter[str]) 
         for reg, theirs in regs.items():
             counts["registers"] += 1
             mine = event.regs[reg].bounds
-            # Of a constant only the value is printed, whatever its ranges say.
-            same = mine.var_off == theirs.var_off if n.is_const(mine) and n.is_const(theirs) else mine == theirs
-            if not same:
+            if not same_print(mine, theirs):
                 return differ(idx, reg, theirs, mine, n.scalar_within(theirs, mine))
     rest = next(events, None)
     if rest is not None and not pruned:

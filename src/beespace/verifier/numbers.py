@@ -519,6 +519,13 @@ def tnum_intersect(a: Tnum, b: Tnum) -> Tnum:
 
 
 @cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def has_more(a: Tnum) -> cython.bint:
+    return ne(a.value | a.mask, 0)
+
+
+@cython.cfunc
 def tnum_mul_step(acc: Tnum, a: Tnum, b: Tnum) -> Tnum:
     # acc + (lowest bit of a) * b: the union of the two cases when that bit is unknown.
     one = tnum_add(acc, b)
@@ -1101,13 +1108,14 @@ def scalar32_min_max_lsh(r: Bounds, n: cython.ulonglong) -> None:
 
 @cython.cfunc
 def scalar_min_max_lsh(r: Bounds, n: cython.ulonglong) -> None:
-    # `<<= 32; s>>= 32` is how compilers sign-extend: keep the s32 range through it.
-    half = eq(n, HALF)
+    # `<<= 32; s>>= 32` is how compilers sign-extend: keep the s32 range through it. (The subregister goes to the top.)
+    top = BITS - HALF
+    half = eq(n, top)
     over = ult(shl(1, w64(BITS - 1 - n)), r.umax_value)
     set64(
         r,
-        sel(half, shl(w64(r.s32_min_value), HALF), S64_MIN),
-        sel(half, shl(w64(r.s32_max_value), HALF), S64_MAX),
+        sel(half, shl(w64(r.s32_min_value), top), S64_MIN),
+        sel(half, shl(w64(r.s32_max_value), top), S64_MAX),
         sel(over, 0, shl(r.umin_value, n)),
         sel(over, U64, shl(r.umax_value, n)),
     )
@@ -1743,6 +1751,16 @@ def const_subreg_value(a: Bounds) -> cython.ulonglong:
     return a.var_off.value & U32
 
 
+def fork_width(a: Bounds) -> cython.int:
+    """64 or 32 if *a* (or its subregister) is -1 or 0, else 0: then ``&=`` and ``|=`` with a constant fork the state.
+
+    :see: kernel/bpf/verifier.c:maybe_fork_scalars
+    """
+    word = eq(w64(a.smin_value), U64) & eq(w64(a.smax_value), 0)
+    half = eq(w64(a.s32_min_value), U64) & eq(w64(a.s32_max_value), 0)
+    return sel(word, BITS, sel(half, HALF, 0))
+
+
 def same_tnum(a: Tnum, b: Tnum) -> cython.bint:
     """Equality without the cost of ``==``."""
     return eq((a.value ^ b.value) | (a.mask ^ b.mask), 0)
@@ -1925,7 +1943,7 @@ def make_bounds(
 def tnum_mul(a: Tnum, b: Tnum) -> Tnum:
     """``a * b``, by the 6.18 algorithm: long multiplication, the union of both cases where a bit of *a* is unknown."""
     acc = new_tnum(0, 0)
-    while a.value | a.mask:
+    while has_more(a):
         acc = tnum_mul_step(acc, a, b)
         a = tnum_rshift(a, 1)
         b = tnum_lshift(b, 1)
@@ -1995,9 +2013,9 @@ def reverse_op(op: cython.int) -> cython.int:
 
 
 def reg_bounds_sanity_check(a: Bounds) -> str:
-    """What is wrong with *a*, in the kernel's words, or "". If anything is, then no word is admitted.
+    """What is wrong with *a*, in the kernel's words, or "": its domains contradict each other.
 
-    That is a path which cannot happen, or a bug of ours. The kernel prints ``REG INVARIANTS VIOLATION (context):
+    That comes of a path which cannot happen, or of a bug. The kernel prints ``REG INVARIANTS VIOLATION (context):
     <this>`` and goes on with `mark_reg_unbounded`, or refuses the program (EFAULT) under BPF_F_TEST_REG_INVARIANTS.
 
     :see: kernel/bpf/verifier.c:reg_bounds_sanity_check
@@ -2037,15 +2055,3 @@ def reg_width(a: Bounds) -> cython.int:
         width += 1
         rest = lshr(rest, 1)
     return width
-
-
-def fork_width(a: Bounds) -> cython.int:
-    """64 or 32 if *a* (or its subregister) is -1 or 0, else 0: then ``&=`` and ``|=`` with a constant fork the state.
-
-    :see: kernel/bpf/verifier.c:maybe_fork_scalars
-    """
-    if a.smin_value == -1 and a.smax_value == 0:
-        return 64
-    if a.s32_min_value == -1 and a.s32_max_value == 0:
-        return 32
-    return 0

@@ -1,0 +1,692 @@
+"""What is proven of numbers.py: one group of obligations for each operator.
+
+An obligation is a clause "under these assumptions, this holds", for z3 to refute. Words that the operands admit are
+assumed, and that the result admits what the instruction computes of them is to be shown, one clause for each bound.
+
+`reg_bounds_sync` and `reg_deduce_bounds` are proven step by step: at each call of a step the state is forgotten but for
+what the step before has been shown to preserve. Elsewhere the sync is left out: it keeps every word.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import z3
+
+from proofs.domain import Domain, Width, bit_vectors, integers
+
+__all__ = ["GROUPS", "Clause", "clauses"]
+
+Clause = tuple[str, list[Any], Any]  # name, assumptions, goal
+
+ADD, SUB, MUL, DIV, OR, AND, LSH, RSH, NEG, MOD, XOR, MOV, ARSH, END = range(0, 0xE0, 0x10)
+JEQ, JGT, JGE, JSET, JNE, JSGT, JSGE = 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70
+JLT, JLE, JSLT, JSLE = 0xA0, 0xB0, 0xC0, 0xD0
+
+
+class World:
+    """numbers.py on bit vectors, and symbols."""
+
+    def __init__(self, width: Width, source: str | ast.Module | None = None) -> None:
+        self.width = width
+        self.d = bit_vectors(width, source)
+        self.source = source
+        self.facts: list[Any] = []  # proven elsewhere, of symbols made here
+
+    def word(self, name: str) -> Any:
+        return z3.BitVec(name, self.width.bits)
+
+    def tnum(self, name: str) -> Any:
+        return self.d.new_tnum(self.word(f"{name}.value"), self.word(f"{name}.mask"))
+
+    def state(self, name: str) -> Any:
+        """A Bounds of which nothing is known but that its fields have their widths."""
+        d, half, upper = self.d, self.width.half, self.width.bits - self.width.half
+        b = d.Bounds.__new__(d.Bounds)
+        b.var_off = self.tnum(name)
+        for field in ("smin_value", "smax_value", "umin_value", "umax_value"):
+            setattr(b, field, self.word(f"{name}.{field}"))
+        for field in ("s32_min_value", "s32_max_value"):
+            setattr(b, field, z3.SignExt(upper, z3.BitVec(f"{name}.{field}", half)))
+        for field in ("u32_min_value", "u32_max_value"):
+            setattr(b, field, z3.ZeroExt(upper, z3.BitVec(f"{name}.{field}", half)))
+        return b
+
+    def low(self, x: Any) -> Any:
+        return z3.Extract(self.width.half - 1, 0, x)
+
+    def zext(self, x: Any) -> Any:
+        return z3.ZeroExt(self.width.bits - self.width.half, x)
+
+    def sext(self, x: Any, bits: int) -> Any:
+        return z3.SignExt(self.width.bits - bits, z3.Extract(bits - 1, 0, x))
+
+    def scaled(self, bits: int) -> int:
+        """8, 16, 32 or 64 at this width."""
+        return bits // 8 * self.width.byte
+
+
+def in_tnum(x: Any, t: Any) -> Any:
+    return (x & ~t.mask) == t.value
+
+
+def admits(w: World, x: Any, b: Any) -> list[tuple[str, Any]]:
+    """*x* is a member of *b*: one clause for each bound."""
+    word = w.d.w64  # a bound may be a Python integer
+    s32, u32 = w.sext(x, w.width.half), w.zext(w.low(x))
+    return [
+        ("var_off", in_tnum(x, b.var_off)),
+        ("umin", z3.ULE(word(b.umin_value), x)),
+        ("umax", z3.ULE(x, word(b.umax_value))),
+        ("smin", word(b.smin_value) <= x),
+        ("smax", x <= word(b.smax_value)),
+        ("u32_min", z3.ULE(word(b.u32_min_value), u32)),
+        ("u32_max", z3.ULE(u32, word(b.u32_max_value))),
+        ("s32_min", word(b.s32_min_value) <= s32),
+        ("s32_max", s32 <= word(b.s32_max_value)),
+    ]
+
+
+def formed(w: World, b: Any) -> Any:
+    """The fields of *b* have their widths, no bit is both known and unknown. (`admits` implies value & mask == 0.)"""
+    half, word = w.width.half, w.d.w64
+    u32 = [w.zext(w.low(word(f))) == word(f) for f in (b.u32_min_value, b.u32_max_value)]
+    s32 = [w.sext(word(f), half) == word(f) for f in (b.s32_min_value, b.s32_max_value)]
+    return z3.And(*u32, *s32)
+
+
+def member(w: World, name: str, source: str) -> tuple[Any, Any, list[Any]]:
+    """A word, a state that admits it, and the assumption that it does."""
+    x, b = w.word(name), w.state(source)
+    return x, b, [c for _, c in admits(w, x, b)]
+
+
+def result(w: World, given: list[Any], word: Any, bounds: Any, prefix: str = "") -> Iterator[Clause]:
+    """*bounds* admits *word*."""
+    for clause, goal in admits(w, word, bounds):
+        yield f"{prefix}{clause}", given, goal
+    yield f"{prefix}fields", given, formed(w, bounds)
+
+
+# tnum ------------------------------------------------------------------------------------------------------------
+
+
+def tnum_binary(name: str, concrete: Callable[[Any, Any], Any]) -> Callable[[World], Iterator[Clause]]:
+    def group(w: World) -> Iterator[Clause]:
+        x, y, a, b = w.word("x"), w.word("y"), w.tnum("a"), w.tnum("b")
+        yield "var_off", [in_tnum(x, a), in_tnum(y, b)], in_tnum(concrete(x, y), getattr(w.d, name)(a, b))
+
+    return group
+
+
+def tnum_unary(
+    name: str, concrete: Callable[[World, Any, int], Any], args: tuple[int, ...] = ()
+) -> Callable[[World], Iterator[Clause]]:
+    def group(w: World) -> Iterator[Clause]:
+        x, a = w.word("x"), w.tnum("a")
+        for bits in args or (0,):
+            actual = w.scaled(bits)
+            out = getattr(w.d, name)(a, *([actual] if bits else []))
+            yield f"var_off{bits or ''}", [in_tnum(x, a)], in_tnum(concrete(w, x, actual), out)
+
+    return group
+
+
+def tnum_shift(name: str, concrete: Callable[[Any, Any], Any]) -> Callable[[World], Iterator[Clause]]:
+    def group(w: World) -> Iterator[Clause]:
+        x, a, n = w.word("x"), w.tnum("a"), w.word("n")
+        given = [in_tnum(x, a), z3.ULT(n, w.width.bits)]
+        yield "var_off", given, in_tnum(concrete(x, n), getattr(w.d, name)(a, n))
+
+    return group
+
+
+def tnum_arshift(w: World) -> Iterator[Clause]:
+    x, a, n = w.word("x"), w.tnum("a"), w.word("n")
+    given = [in_tnum(x, a), z3.ULT(n, w.width.bits)]
+    yield "64", given, in_tnum(x >> n, w.d.tnum_arshift(a, n, w.width.bits))
+    given = [in_tnum(x, a), z3.ULT(n, w.width.half)]
+    yield "32", given, in_tnum(w.zext(w.low(x) >> w.low(n)), w.d.tnum_arshift(a, n, w.width.half))
+
+
+def tnum_range(w: World) -> Iterator[Clause]:
+    x, low, high = w.word("x"), w.word("low"), w.word("high")
+    yield "var_off", [z3.ULE(low, x), z3.ULE(x, high)], in_tnum(x, w.d.tnum_range(low, high))
+
+
+def tnum_sets(w: World) -> Iterator[Clause]:
+    x, v, a, b = w.word("x"), w.word("v"), w.tnum("a"), w.tnum("b")
+    well = [(t.value & t.mask) == 0 for t in (a, b)]
+    yield "union", [*well, z3.Or(in_tnum(x, a), in_tnum(x, b))], in_tnum(x, w.d.tnum_union(a, b))
+    yield "intersect", [in_tnum(x, a), in_tnum(x, b)], in_tnum(x, w.d.tnum_intersect(a, b))
+    yield "overlap", [in_tnum(x, a), in_tnum(x, b)], w.d.tnum_overlap(a, b)
+    yield "in", [w.d.tnum_in(a, b), in_tnum(x, b)], in_tnum(x, a)
+    smallest, greatest = b.value, b.value | b.mask
+    both = [*well, in_tnum(smallest, a), in_tnum(greatest, a), in_tnum(b.value | (b.mask & ~a.mask), a)]
+    yield "in, if all are", both, w.d.tnum_in(a, b)
+    yield "contains", well, w.d.tnum_contains(a, x) == in_tnum(x, a)
+    yield "const", [], in_tnum(x, w.d.tnum_const(v)) == (x == v)
+    yield "unknown", [], in_tnum(x, w.d.tnum_unknown())
+    aligned = [w.d.tnum_is_aligned(a, v), in_tnum(x, a), (v & (v - 1)) == 0, v != 0]
+    yield "is_aligned", aligned, z3.URem(x, v) == 0
+    yield "is_aligned, to nothing", [], w.d.tnum_is_aligned(a, w.d.w64(0))
+    upper = x & w.d.UPPER
+    yield "clear_subreg", [in_tnum(x, a)], in_tnum(upper, w.d.tnum_clear_subreg(a))
+    y = w.word("y")
+    given = [in_tnum(x, a), in_tnum(y, b)]
+    yield "with_subreg", given, in_tnum(upper | (y & w.d.U32), w.d.tnum_with_subreg(a, b))
+    yield "const_subreg", [in_tnum(x, a)], in_tnum(upper | (v & w.d.U32), w.d.tnum_const_subreg(a, v))
+
+
+def tnum_step(w: World) -> Iterator[Clause]:
+    x, z, t = w.word("x"), w.word("z"), w.tnum("t")
+    step = w.d.tnum_step(t.value, t.mask, z)
+    greatest = t.value | t.mask
+    well = [(t.value & t.mask) == 0]
+    yield "is a member", well, in_tnum(step, t)
+    yield "is above, or the greatest", well, z3.Or(z3.ULT(z, step), step == greatest)
+    yield "is the smallest above", [*well, in_tnum(x, t), z3.ULT(z, x)], z3.ULE(step, x)
+
+
+def bswap(w: World, x: Any, bits: int) -> Any:
+    byte = w.width.byte
+    parts = [z3.Extract(at + byte - 1, at, x) for at in range(0, bits, byte)]
+    swapped = z3.Concat(*parts) if len(parts) > 1 else parts[0]
+    return z3.ZeroExt(w.width.bits - bits, swapped) if bits < w.width.bits else swapped
+
+
+def low_bits(w: World, x: Any, bits: int) -> Any:
+    return z3.ZeroExt(w.width.bits - bits, z3.Extract(bits - 1, 0, x)) if bits < w.width.bits else x
+
+
+def tnum_mul(w: World) -> Iterator[Clause]:
+    """Long multiplication: some p admitted by acc has p + x * y unchanged, for some x in a and y in b."""
+    d, bits = w.d, w.width.bits
+    p, x, y, acc, a, b = w.word("p"), w.word("x"), w.word("y"), w.tnum("acc"), w.tnum("a"), w.tnum("b")
+    partial = z3.If(z3.Extract(0, 0, x) == 1, y, z3.BitVecVal(0, bits))
+    given = [in_tnum(p, acc), in_tnum(x, a), in_tnum(y, b)]
+    yield "step", given, in_tnum(p + partial, d.tnum_mul_step(acc, a, b))
+    q, r, n = z3.Ints("q r n")
+    yield "the sum is unchanged", [r >= 0, r <= 1], (2 * q + r) * n == r * n + q * (2 * n)
+    yield "all bits are done", [in_tnum(x, a), z3.Not(d.has_more(a))], x == 0
+    yield "loop", [], z3.BoolVal(_tnum_mul_loops(w))
+
+
+def _tnum_mul_loops(w: World) -> bool:
+    # The loop calls the step, then shifts both, until has_more() says no: run it on tokens.
+    d = bit_vectors(w.width, w.source)
+    saved = {name: getattr(d, name) for name in ("has_more", "tnum_mul_step", "tnum_rshift", "tnum_lshift", "new_tnum")}
+    seen: list[tuple[Any, ...]] = []
+    d.has_more = lambda a: seen.append(("more", a)) or len(seen) < 9
+    d.tnum_mul_step = lambda acc, a, b: seen.append(("step", acc, a, b)) or f"acc{len(seen)}"
+    d.tnum_rshift = lambda a, n: seen.append(("right", a, n)) or f"{a}>{n}"
+    d.tnum_lshift = lambda b, n: seen.append(("left", b, n)) or f"{b}<{n}"
+    d.new_tnum = lambda value, mask: f"({value}; {mask})"
+    try:
+        out = d.tnum_mul("a", "b")
+    finally:
+        for name, func in saved.items():
+            setattr(d, name, func)
+    order = ["more", "step", "right", "left", "more", "step", "right", "left", "more"]
+    if [event[0] for event in seen] != order:
+        return False
+    first, second = seen[1], seen[5]
+    return (
+        seen[0][1] == "a"
+        and first == ("step", "(0; 0)", "a", "b")
+        and seen[2:4] == [("right", "a", 1), ("left", "b", 1)]
+        and seen[4][1] == "a>1"
+        and second == ("step", "acc2", "a>1", "b<1")
+        and seen[6:8] == [("right", "a>1", 1), ("left", "b<1", 1)]
+        and out == "acc6"
+    )
+
+
+# The domains tell each other -------------------------------------------------------------------------------------
+
+STEPS = (
+    "update_reg32_bounds",
+    "single_value",
+    "deduce_32_from_u64",
+    "deduce_32_from_s64",
+    "deduce_s32_across_upper",
+    "deduce_s32_from_u32",
+    "deduce_u32_from_s32",
+    "deduce_s64_from_u64",
+    "deduce_u64_from_s64",
+    "deduce_64_from_halves",
+    "deduce_sign_extended",
+    "reg_bound_offset",
+)
+
+
+def some_step(w: World, x: Any) -> Callable[[Any, Any, Any], Any]:
+    # What group tnum_step shows of it, said of the word x.
+    def step(value: Any, mask: Any, z: Any) -> Any:
+        found = z3.FreshConst(z3.BitVecSort(w.width.bits), "step")
+        t = w.d.new_tnum(value, mask)
+        well = (value & mask) == 0
+        w.facts += [
+            z3.Implies(well, in_tnum(found, t)),
+            z3.Implies(well, z3.Or(z3.ULT(z, found), found == value | mask)),
+            z3.Implies(z3.And(well, in_tnum(x, t), z3.ULT(z, x)), z3.ULE(found, x)),
+        ]
+        return found
+
+    return step
+
+
+def stepwise(whole: str, steps: tuple[str, ...], proven: tuple[str, ...] = ()) -> Callable[[World], Iterator[Clause]]:
+    """*whole* keeps every word: shown at each call of one of *steps* it makes, *proven* ones are trusted."""
+
+    def group(w: World) -> Iterator[Clause]:
+        x, r, _ = member(w, "x", "r")
+        found: dict[str, Clause] = {}
+        fresh = [0]
+
+        def forget() -> None:
+            fresh[0] += 1
+            r.__dict__.update(w.state("r").__dict__)
+
+        def cut(name: str, func: Callable[..., None]) -> Callable[..., None]:
+            def call(state: Any, *args: Any) -> None:
+                assert state is r
+                given = [c for _, c in admits(w, x, r)]
+                w.facts.clear()
+                func(r, *args)
+                given += w.facts
+                for clause, given_, goal in result(w, given, x, r, f"{name}: "):
+                    key = f"{clause} {goal.sexpr()}"
+                    found.setdefault(key, (clause, given_, goal))
+                forget()
+
+            return call
+
+        w.d.tnum_step = some_step(w, x)
+        for name in steps:
+            setattr(w.d, name, cut(name, getattr(w.d, name)))
+        for name in proven:
+            setattr(w.d, name, lambda state: forget())
+        rest = getattr(w.d, whole)
+        rest(r)
+        w.facts.clear()
+        # What whole itself does after its last step.
+        for clause, given, goal in result(w, [c for _, c in admits(w, x, w.state("r"))], x, r, "end: "):
+            found[clause] = (clause, given, goal)
+        assert fresh[0] >= len(steps)
+        yield from found.values()
+
+    return group
+
+
+# Arithmetic ------------------------------------------------------------------------------------------------------
+
+
+def without_sync(w: World) -> Domain:
+    w.d.reg_bounds_sync = lambda r: None
+    return w.d
+
+
+def cut_at_update(w: World, given: list[Any], word: Any) -> list[Clause]:
+    """The 64-bit update comes last but for zero extension: show what holds there, forget the rest.
+
+    The update itself is a step of `reg_bounds_sync`.
+    """
+    shown: list[Clause] = []
+
+    def update(r: Any) -> None:
+        shown.extend(result(w, given, word, r, "before the update: "))
+        r.__dict__.update(w.state("r").__dict__)
+        w.facts += [c for _, c in admits(w, word, r)]
+
+    w.d.update_reg64_bounds = update
+    return shown
+
+
+def alu(op: int, is64: bool, concrete: Callable[[Any, Any], Any]) -> Callable[[World], Iterator[Clause]]:
+    def group(w: World) -> Iterator[Clause]:
+        d = without_sync(w)
+        x, a, given_a = member(w, "x", "a")
+        y, b, given_b = member(w, "y", "b")
+        exact = concrete(x, y) if is64 else w.zext(concrete(w.low(x), w.low(y)))
+        shown = cut_at_update(w, given_a + given_b, concrete(x, y))
+        out = d.alu_known(op, a, b, is64)
+        yield from shown
+        yield from result(w, given_a + given_b, exact, out)
+
+    return group
+
+
+def shift(op: int, is64: bool, concrete: Callable[[Any, Any], Any]) -> Callable[[World], Iterator[Clause]]:
+    """A shift by a known number, one number after the other."""
+
+    def group(w: World) -> Iterator[Clause]:
+        d = without_sync(w)
+        x, a, given = member(w, "x", "a")
+        y, b, given_b = member(w, "y", "b")
+        bits = w.width.bits if is64 else w.width.half
+        known = [*given_b, d.shift_is_known(b, is64)]
+        count = b.umin_value if is64 else b.u32_min_value
+        actual = y if is64 else w.zext(w.low(y))
+        yield "the number is known", known, z3.And(actual == count, z3.ULT(count, bits))
+        # The 64-bit update comes last, and keeps every word (a step of `reg_bounds_sync`).
+        d.update_reg64_bounds = lambda r: None
+        shifted = d.alu_known(op, a, b, is64)
+        for n in range(bits):
+            exact = concrete(x, n) if is64 else w.zext(concrete(w.low(x), n))
+            name = "b.umin_value" if is64 else "b.u32_min_value"
+            pair = (z3.BitVec(name, bits), z3.BitVecVal(n, bits))
+            for clause, _, goal in result(w, given, exact, shifted, f"{n}: "):
+                yield clause, given, z3.simplify(z3.substitute(goal, pair))
+
+    return group
+
+
+def mul(is64: bool) -> Callable[[World], Iterator[Clause]]:
+    """The product of ranges is shown over the integers, see `mul_ranges`; here var_off and what follows from it."""
+
+    def group(w: World) -> Iterator[Clause]:
+        d = without_sync(w)
+        _, a, given_a = member(w, "x", "a")
+        _, b, given_b = member(w, "y", "b")
+        product = w.word("product")  # x * y, and the ranges hold of it (mul_ranges)
+        exact = product if is64 else w.zext(w.low(product))
+        d.tnum_mul = lambda s, t: w.tnum("t") if s is a.var_off and t is b.var_off else None
+        ranges = w.state("ranges")
+        calls: list[str] = []
+
+        def range64(r: Any, s: Any) -> None:
+            assert s is b
+            calls.append("64")
+            d.set64(r, ranges.smin_value, ranges.smax_value, ranges.umin_value, ranges.umax_value)
+
+        def range32(r: Any, s: Any) -> None:
+            assert s is b
+            calls.append("32")
+            d.set32(r, ranges.s32_min_value, ranges.s32_max_value, ranges.u32_min_value, ranges.u32_max_value)
+
+        d.scalar_min_max_mul, d.scalar32_min_max_mul = range64, range32
+        out = d.alu_known(MUL, a, b, is64)
+        assert sorted(calls) == ["32", "64"]
+        ranges.var_off = w.tnum("t")
+        given = given_a + given_b + [c for _, c in admits(w, product, ranges)]
+        yield from result(w, given, exact, out)
+
+    return group
+
+
+def mul_ranges(is64: bool, signed: bool) -> Callable[[World], Iterator[Clause]]:
+    """Ranges of a product, over the integers: no bit vector solver multiplies 64 by 64 bits."""
+
+    def group(w: World) -> Iterator[Clause]:
+        known: list[Any] = []
+        width = w.width
+        d = integers(width, signed, known.append, w.source)
+        bits = width.bits if is64 else width.half
+        least, greatest = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+        names = {
+            (True, True): ("smin_value", "smax_value"),
+            (True, False): ("umin_value", "umax_value"),
+            (False, True): ("s32_min_value", "s32_max_value"),
+            (False, False): ("u32_min_value", "u32_max_value"),
+        }[is64, signed]
+        fields = [f"{sign}{kind}" for sign in ("smin", "smax", "umin", "umax") for kind in ("_value",)]
+        fields += ["s32_min_value", "s32_max_value", "u32_min_value", "u32_max_value"]
+        states = []
+        for label in "rb":
+            state = d.Bounds.__new__(d.Bounds)
+            for field in fields:
+                setattr(state, field, z3.Int(f"{label}.{field}"))
+            states.append(state)
+        r, b = states
+        low1, high1 = getattr(r, names[0]), getattr(r, names[1])
+        low2, high2 = getattr(b, names[0]), getattr(b, names[1])
+        x, y, z = z3.Ints("x y z")
+        known += [least <= low1, low1 <= x, x <= high1, high1 <= greatest]
+        known += [least <= low2, low2 <= y, y <= high2, high2 <= greatest]
+        # z: what the machine gives for x * y.
+        known += [least <= z, z <= greatest, z3.Implies(z3.And(least <= x * y, x * y <= greatest), z == x * y)]
+        lemmas = []
+        for n, low, high, other in ((y, low1, high1, x), (low2, low1, high1, x), (high2, low1, high1, x)):
+            lemmas += [
+                z3.Implies(n >= 0, z3.And(low * n <= other * n, other * n <= high * n)),
+                z3.Implies(n <= 0, z3.And(high * n <= other * n, other * n <= low * n)),
+            ]
+        lemmas += [
+            z3.Implies(x >= 0, z3.And(x * low2 <= x * y, x * y <= x * high2)),
+            z3.Implies(x <= 0, z3.And(x * high2 <= x * y, x * y <= x * low2)),
+        ]
+        for number, lemma in enumerate(lemmas):
+            yield f"order of products {number}", known[:8], lemma
+        (d.scalar_min_max_mul if is64 else d.scalar32_min_max_mul)(r, b)
+        yield names[0], [*known, *lemmas], getattr(r, names[0]) <= z
+        yield names[1], [*known, *lemmas], z <= getattr(r, names[1])
+        if not is64:
+            p, q = w.word("p"), w.word("q")
+            yield "lower half of a product", [], w.low(p * q) == w.low(p) * w.low(q)
+            yield "fits", known, z3.And(least <= getattr(r, names[0]), getattr(r, names[1]) <= greatest)
+
+    return group
+
+
+def ptr(name: str, concrete: Callable[[Any, Any], Any]) -> Callable[[World], Iterator[Clause]]:
+    def group(w: World) -> Iterator[Clause]:
+        d = without_sync(w)
+        x, a, given_a = member(w, "x", "a")
+        y, b, given_b = member(w, "y", "b")
+        # A pointer carries no 32-bit ranges: none are assumed.
+        given = [c for c, (clause, _) in zip(given_a, admits(w, x, a), strict=True) if "32" not in clause] + given_b
+        yield from result(w, given, concrete(x, y), getattr(d, name)(a, b))
+
+    return group
+
+
+def linked(w: World) -> Iterator[Clause]:
+    x, a, given = member(w, "x", "a")
+    delta = w.word("delta")
+    yield from result(w, [*given, w.sext(delta, w.width.half) == delta], x + delta, w.d.linked(a, delta))
+
+
+# Truncation, extension -------------------------------------------------------------------------------------------
+
+
+def unary(
+    name: str, cases: tuple[tuple[Any, ...], ...], concrete: Callable[..., Any]
+) -> Callable[[World], Iterator[Clause]]:
+    def group(w: World) -> Iterator[Clause]:
+        d = without_sync(w)
+        x, a, given = member(w, "x", "a")
+        for bits, *rest in cases:
+            args = [*([w.scaled(bits)] if bits else []), *rest]
+            label = f"{bits}{''.join(f' {arg}' for arg in rest)}: " if bits else ""
+            yield from result(w, given, concrete(w, x, *args), getattr(d, name)(a, *args), label)
+
+    return group
+
+
+# Jumps -----------------------------------------------------------------------------------------------------------
+
+CONDITIONS: dict[int, Callable[[Any, Any], Any]] = {
+    JEQ: lambda x, y: x == y,
+    JNE: lambda x, y: x != y,
+    JSET: lambda x, y: (x & y) != 0,
+    JGT: z3.UGT,
+    JGE: z3.UGE,
+    JLT: z3.ULT,
+    JLE: z3.ULE,
+    JSGT: lambda x, y: x > y,
+    JSGE: lambda x, y: x >= y,
+    JSLT: lambda x, y: x < y,
+    JSLE: lambda x, y: x <= y,
+}
+JUMP_NAMES = {
+    JEQ: "JEQ", JNE: "JNE", JSET: "JSET", JGT: "JGT", JGE: "JGE", JLT: "JLT", JLE: "JLE", JSGT: "JSGT", JSGE: "JSGE",
+    JSLT: "JSLT", JSLE: "JSLE",
+}  # fmt: skip
+
+
+def holds(w: World, op: int, x: Any, y: Any, is32: bool) -> Any:
+    return CONDITIONS[op](w.low(x), w.low(y)) if is32 else CONDITIONS[op](x, y)
+
+
+def branch(op: int, is32: bool) -> Callable[[World], Iterator[Clause]]:
+    def group(w: World) -> Iterator[Clause]:
+        x, a, given_a = member(w, "x", "a")
+        y, b, given_b = member(w, "y", "b")
+        taken = w.d.branch(op, a, b, is32)
+        condition = holds(w, op, x, y, is32)
+        given = given_a + given_b
+        yield "taken", [*given, taken == 1], condition
+        yield "not taken", [*given, taken == 0], z3.Not(condition)
+        yield "one of three", given, z3.Or(taken == 1, taken == 0, taken == w.width.mask)
+
+    return group
+
+
+def refine(op: int, is32: bool) -> Callable[[World], Iterator[Clause]]:
+    def group(w: World) -> Iterator[Clause]:
+        d = without_sync(w)
+        x, a, given_a = member(w, "x", "a")
+        y, b, given_b = member(w, "y", "b")
+        (a_true, b_true), (a_false, b_false) = d.refine(op, a, b, is32)
+        condition = holds(w, op, x, y, is32)
+        given = [*given_a, *given_b, condition]
+        yield from result(w, given, x, a_true, "first, taken: ")
+        yield from result(w, given, y, b_true, "second, taken: ")
+        given = [*given_a, *given_b, z3.Not(condition)]
+        yield from result(w, given, x, a_false, "first, not taken: ")
+        yield from result(w, given, y, b_false, "second, not taken: ")
+
+    return group
+
+
+# Predicates and constructors -------------------------------------------------------------------------------------
+
+
+def predicates(w: World) -> Iterator[Clause]:
+    d, width = w.d, w.width
+    x, a, given = member(w, "x", "a")
+    y, b, _ = member(w, "y", "b")
+    yield "is_const", [*given, d.is_const(a)], x == d.const_value(a)
+    yield "is_const_subreg", [*given, d.is_const_subreg(a)], w.zext(w.low(x)) == d.const_subreg_value(a)
+    within = d.scalar_within(b, a)
+    for clause, goal in admits(w, x, b):
+        yield f"scalar_within: {clause}", [*given, within], goal
+        if clause != "var_off":
+            yield f"range_within: {clause}", [*given, d.range_within(b, a)], goal
+    yield "scalar_within itself", given, d.scalar_within(a, a)
+    yield "same_bounds", [*given, d.same_bounds(a, b)], z3.And(*(c for _, c in admits(w, x, b)))
+    yield "same_bounds itself", [], d.same_bounds(a, a)
+    yield (
+        "same_tnum",
+        [],
+        d.same_tnum(a.var_off, b.var_off)
+        == z3.And(a.var_off.value == b.var_off.value, a.var_off.mask == b.var_off.mask),
+    )
+    yield (
+        "is_unknown",
+        [d.is_unknown(a), in_tnum(y, b.var_off)],
+        z3.And(*(c for clause, c in admits(w, y, a) if clause != "var_off"), a.var_off.mask == width.mask),
+    )
+    yield "fork_width 64", [*given, d.fork_width(a) == width.bits], z3.Or(x == 0, x == -1)
+    low = w.low(x)
+    yield "fork_width 32", [*given, d.fork_width(a) == width.half], z3.Or(low == 0, low == -1)
+
+
+def constructors(w: World) -> Iterator[Clause]:
+    d = without_sync(w)
+    x, a, given = member(w, "x", "a")
+    y, v, low, high = w.word("y"), w.word("v"), w.word("low"), w.word("high")
+    yield from result(w, [], v, d.const(v), "const: ")
+    yield "const: nothing else", [c for _, c in admits(w, y, d.const(v))], y == v
+    yield from result(w, [], v, d.unknown(), "unknown: ")
+    yield from result(w, [in_tnum(x, a.var_off)], x, d.bounds_from_tnum(a.var_off), "bounds_from_tnum: ")
+    yield from result(w, given, x, d.sync_bounds(a), "sync_bounds: ")
+    yield from result(w, given, x, d.mark_reg_unbounded(a), "mark_reg_unbounded: ")
+    yield from result(w, given, x, d.mark_reg32_unbounded(a), "mark_reg32_unbounded: ")
+    known32 = [*given, w.low(x) == w.low(v)]
+    yield from result(w, known32, x, d.mark_reg32_known(a, v), "mark_reg32_known: ")
+    half = w.width.half
+    s32 = [w.sext(n, half) == n for n in (low, high)]
+    inside = [*given, *s32, low <= x, x <= high]
+    yield from result(w, inside, x, d.mark_reg_s32_range(a, low, high), "mark_reg_s32_range: ")
+    yield from result(w, inside, x, d.set_srange(a, low, high), "set_srange: ")
+    yield from result(w, [*inside, low >= 0], x, d.set_range(a, low, high), "set_range: ")
+
+
+def _sext(w: World, x: Any, bits: int) -> Any:
+    return w.sext(x, bits)
+
+
+def _sext32(w: World, x: Any, bits: int) -> Any:
+    return w.zext(z3.SignExt(w.width.half - bits, z3.Extract(bits - 1, 0, x)))
+
+
+GROUPS: dict[str, Callable[[World], Iterator[Clause]]] = {
+    "tnum_add": tnum_binary("tnum_add", lambda x, y: x + y),
+    "tnum_sub": tnum_binary("tnum_sub", lambda x, y: x - y),
+    "tnum_and": tnum_binary("tnum_and", lambda x, y: x & y),
+    "tnum_or": tnum_binary("tnum_or", lambda x, y: x | y),
+    "tnum_xor": tnum_binary("tnum_xor", lambda x, y: x ^ y),
+    "tnum_mul": tnum_mul,
+    "tnum_neg": tnum_unary("tnum_neg", lambda w, x, _: -x),
+    "tnum_lshift": tnum_shift("tnum_lshift", lambda x, n: x << n),
+    "tnum_rshift": tnum_shift("tnum_rshift", z3.LShR),
+    "tnum_arshift": tnum_arshift,
+    "tnum_cast": tnum_unary("tnum_low_bits", low_bits, (8, 16, 32, 64)),
+    "tnum_subreg": tnum_unary("tnum_subreg", lambda w, x, _: w.zext(w.low(x))),
+    "tnum_bswap": tnum_unary("tnum_bswap", bswap, (16, 32, 64)),
+    "tnum_range": tnum_range,
+    "tnum_step": tnum_step,
+    "tnum sets": tnum_sets,
+    "reg_deduce_bounds": stepwise("reg_deduce_bounds", STEPS[2:11]),
+    "reg_bounds_sync": stepwise("reg_bounds_sync", (STEPS[0], STEPS[1], STEPS[11]), ("reg_deduce_bounds",)),
+    "mul 64 signed ranges": mul_ranges(True, True),
+    "mul 64 unsigned ranges": mul_ranges(True, False),
+    "mul 32 signed ranges": mul_ranges(False, True),
+    "mul 32 unsigned ranges": mul_ranges(False, False),
+    "mul 64": mul(True),
+    "mul 32": mul(False),
+    "ptr_add": ptr("ptr_add", lambda x, y: x + y),
+    "ptr_sub": ptr("ptr_sub", lambda x, y: x - y),
+    "linked": linked,
+    "coerce_reg_to_size": unary("truncate", ((8,), (16,), (32,)), low_bits),
+    "coerce_reg_to_size_sx": unary("sign_extend", ((8,), (16,), (32,)), _sext),
+    "movsx 32": unary("sign_extend_subreg", ((8,), (16,)), _sext32),
+    "zext_32": unary("zext_32", ((0,),), lambda w, x: w.zext(w.low(x))),
+    "byte_swap": unary("byte_swap", ((16, True), (32, True), (64, True)), lambda w, x, bits, _: bswap(w, x, bits)),
+    "byte order kept": unary(
+        "byte_swap", ((16, False), (32, False), (64, False)), lambda w, x, bits, _: low_bits(w, x, bits)
+    ),
+    "predicates": predicates,
+    "constructors": constructors,
+}
+for _name, _op, _concrete in (
+    ("add", ADD, lambda x, y: x + y),
+    ("sub", SUB, lambda x, y: x - y),
+    ("neg", NEG, lambda x, y: -x),
+    ("and", AND, lambda x, y: x & y),
+    ("or", OR, lambda x, y: x | y),
+    ("xor", XOR, lambda x, y: x ^ y),
+    ("lsh", LSH, lambda x, y: x << y),
+    ("rsh", RSH, z3.LShR),
+    ("arsh", ARSH, lambda x, y: x >> y),
+    ("div", DIV, lambda x, y: z3.If(y == 0, y, z3.UDiv(x, y))),
+    ("mod", MOD, lambda x, y: z3.If(y == 0, x, z3.URem(x, y))),
+):
+    _kind = shift if _op in (LSH, RSH, ARSH) else alu
+    GROUPS[f"{_name} 64"] = _kind(_op, True, _concrete)
+    GROUPS[f"{_name} 32"] = _kind(_op, False, _concrete)
+for _op, _name in JUMP_NAMES.items():
+    for _is32 in (False, True):
+        GROUPS[f"branch {_name} {32 if _is32 else 64}"] = branch(_op, _is32)
+        GROUPS[f"refine {_name} {32 if _is32 else 64}"] = refine(_op, _is32)
+
+
+def clauses(group: str, width: Width, source: str | ast.Module | None = None) -> Iterator[Clause]:
+    """The obligations of *group* at *width* (about *source*, if given: a mutant)."""
+    w = World(width, source)
+    for name, given, goal in GROUPS[group](w):
+        yield name, given + w.facts, goal

@@ -50,6 +50,20 @@ conformance: setup ## our verdicts on the kernel's selftests beside those of Lin
 	tools/build_selftests.sh $(SELFTESTS)
 	.venv/bin/python tools/conformance.py $(SELFTESTS)/obj $(VERDICTS)
 
+.PHONY: proofs proofs-quick mutants proofs-page
+PROOFS := PYTHONPATH=src:tools .venv/bin/python -m proofs
+proofs-quick: setup ## number domain at 8 bits: before a commit that touches it
+	$(PROOFS) --quick
+
+proofs: setup ## number domain proven at 64 bits, every pair of 5-bit states, historical bugs (five minutes)
+	$(PROOFS) --full
+
+mutants: setup ## would the proofs notice? 240 seeded changes of the number domain (fifteen minutes)
+	$(PROOFS) --quick --mutants 240
+
+proofs-page: setup ## the same, and docs/explanation/proofs.md
+	$(PROOFS) --full --mutants 240 --page docs/explanation/proofs.md
+
 clean: ## remove what was built
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache
 	find src -name '*.so' -delete -o -name '*.c' ! -name landing.c -delete

@@ -48,12 +48,13 @@ def _store(insn: Insn, field: CtxField, size: int, unit: int, off: int) -> Insn:
     return insn._replace(code=insn.code & ~0x18 | _SIZE[width], off=off)
 
 
-# The whole field is loaded, then what was asked for is cut out.
+# The whole field is loaded, then what was asked for is cut out. Of a field that the kernel keeps in fewer bytes than
+# that, the whole value comes, wherever in the field the load was: a byte of pkt_type is pkt_type at offsets 0 to 3.
 def _load(insn: Insn, field: CtxField, size: int, off: int, inside: int) -> tuple[Insn, ...]:
     dst = insn.dst_reg
     out = [Insn(uapi.BPF_LDX | uapi.BPF_MEM | _SIZE[field.kernel_size], dst, insn.src_reg, off, 0)]
     unit = field.elem or field.size
-    if size < unit and (inside or size < field.kernel_size):
+    if size < unit and size < field.kernel_size:
         if inside:
             alu = _ALU32_K if unit <= 4 else _ALU64_K
             out.append(Insn(alu | uapi.BPF_RSH, dst, 0, 0, 8 * inside))

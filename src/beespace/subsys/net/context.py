@@ -10,7 +10,8 @@
     u64 end                       u64 end                         one past the last byte that data may grow to
     u64 frags                     u64 sk, u64 flow_keys           XDP: fragments, one behind the other
     u32 frags_size                                                their bytes, 0 when the frame is linear
-                                  u32 mac_header, network_header, transport_header (offsets from head), u32 flags
+                                  u32 mac_header, network_header, transport_header (offsets from head), u32 csum_state
+                                  u32 skb_head (offset from head: where the kernel's buffer would start)
 """
 
 from __future__ import annotations
@@ -59,6 +60,7 @@ SKB = PacketLayout(
         ("network_header", 4),
         ("transport_header", 4),
         ("csum_state", 4),
+        ("skb_head", 4),
     ),
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["csum_add", "csum_fold", "csum_partial", "csum_replace", "csum_sub"]
+__all__ = ["csum_add", "csum_fold", "csum_from32to16", "csum_partial", "csum_replace", "csum_sub"]
 
 
 def _carry32(total: int) -> int:
@@ -34,11 +34,15 @@ def csum_sub(a: int, b: int) -> int:
     return csum_add(a, ~b & 0xFFFF_FFFF)
 
 
+def csum_from32to16(total: int) -> int:
+    """A partial sum folded to 16 bits, not complemented."""
+    total = (total & 0xFFFF) + (total >> 16)
+    return (total & 0xFFFF) + (total >> 16)
+
+
 def csum_fold(total: int) -> int:
     """Complemented 16-bit checksum (``__sum16``) of a partial sum."""
-    total = (total & 0xFFFF) + (total >> 16)
-    total = (total & 0xFFFF) + (total >> 16)
-    return ~total & 0xFFFF
+    return ~csum_from32to16(total) & 0xFFFF
 
 
 def csum_replace(check: int, old: int, new: int) -> int:

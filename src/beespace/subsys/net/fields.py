@@ -17,7 +17,6 @@ from beespace.uapi.bpf import (
     PTR_TO_PACKET_END,
     PTR_TO_PACKET_META,
     PTR_TO_SOCK_COMMON_OR_NULL,
-    SCALAR_VALUE,
 )
 
 __all__ = [
@@ -36,8 +35,10 @@ SK_BUFF_SIZE = 192
 XDP_MD_SIZE = 24
 
 
-def _u32(name: str, off: int, *, narrow: bool = True, reg_type: int = SCALAR_VALUE) -> CtxField:
-    return CtxField(name, off, 4, reg_type=reg_type, narrow=narrow, kernel_off=off, kernel_size=4)
+def _u32(name: str, off: int, kernel_size: int = 4, *, narrow: bool = True) -> CtxField:
+    # kernel_size: of the member of struct sk_buff (target_size of bpf_convert_ctx_access()), which decides what narrow
+    # loads see
+    return CtxField(name, off, 4, narrow=narrow, kernel_off=off, kernel_size=kernel_size)
 
 
 def _u32_array(name: str, off: int, count: int) -> CtxField:
@@ -53,37 +54,37 @@ def _pointer(layout: PacketLayout, name: str, off: int, size: int, reg_type: int
 
 _ROWS = (
     _u32("len", 0),
-    _u32("pkt_type", 4),
+    _u32("pkt_type", 4, 1),
     _u32("mark", 8),
-    _u32("queue_mapping", 12),
-    _u32("protocol", 16),
+    _u32("queue_mapping", 12, 2),
+    _u32("protocol", 16, 2),
     _u32("vlan_present", 20),
-    _u32("vlan_tci", 24),
-    _u32("vlan_proto", 28),
+    _u32("vlan_tci", 24, 2),
+    _u32("vlan_proto", 28, 2),
     _u32("priority", 32),
     _u32("ingress_ifindex", 36),
     _u32("ifindex", 40),
-    _u32("tc_index", 44),
+    _u32("tc_index", 44, 2),
     CtxField("cb", 48, 20, elem=4, wide=True, kernel_off=48, kernel_size=4, write_sizes=(1, 2, 4, 8)),
     _u32("hash", 68),
-    _u32("tc_classid", 72),
+    _u32("tc_classid", 72, 2),
     _pointer(SKB, "data", 76, 4, PTR_TO_PACKET),
     _pointer(SKB, "data_end", 80, 4, PTR_TO_PACKET_END),
     _u32("napi_id", 84),
-    _u32("family", 88),
+    _u32("family", 88, 2),
     _u32("remote_ip4", 92, narrow=False),
     _u32("local_ip4", 96, narrow=False),
     _u32_array("remote_ip6", 100, 4),
     _u32_array("local_ip6", 116, 4),
-    _u32("remote_port", 132),
-    _u32("local_port", 136),
+    _u32("remote_port", 132, 2),
+    _u32("local_port", 136, 2),
     _pointer(SKB, "data_meta", 140, 4, PTR_TO_PACKET_META),
     _pointer(SKB, "flow_keys", 144, 8, PTR_TO_FLOW_KEYS),
     CtxField("tstamp", 152, 8, narrow=False, kernel_off=152, kernel_size=8),
     _u32("wire_len", 160),
-    _u32("gso_segs", 164),
+    _u32("gso_segs", 164, 2),
     _pointer(SKB, "sk", 168, 8, PTR_TO_SOCK_COMMON_OR_NULL),
-    _u32("gso_size", 176),
+    _u32("gso_size", 176, 2),
     CtxField("tstamp_type", 180, 1, narrow=False, kernel_off=180, kernel_size=1),
     CtxField("hwtstamp", 184, 8, narrow=False, kernel_off=184, kernel_size=8),
 )

@@ -122,12 +122,12 @@ def _tc(prog_type: int, name: str, sections: tuple[SectionDef, ...], attach_type
     )
 
 
-def _lwt(prog_type: int, name: str, protos: Protos, *, since: str, write: bool = False) -> ProgType:
+def _lwt(prog_type: int, name: str, protos: Protos, *, since: str, write: bool = False, runs: bool = True) -> ProgType:
     return ProgType(
         prog_type, name, "__sk_buff", "sk_buff", ctx_size=fields.SK_BUFF_SIZE, ctx_fields=fields.LWT,
         sections=(SectionDef(name, prog_type),), protos=protos,
         may_write_pkt=write, direct_pkt_access=True, net_admin=True, since=since,
-        ref=f"net/core/filter.c:{name}_prog_ops", test_run=bpf_prog_test_run_skb,
+        ref=f"net/core/filter.c:{name}_prog_ops", test_run=bpf_prog_test_run_skb if runs else None,
     )
 
 
@@ -187,6 +187,7 @@ PROG_TYPES = (
     _lwt(
         BPF_PROG_TYPE_LWT_SEG6LOCAL, "lwt_seg6local",
         ("bpf_lwt_seg6_store_bytes", "bpf_lwt_seg6_action", "bpf_lwt_seg6_adjust_srh", *_LWT_OUT), since="4.18",
+        runs=False,
     ),
     ProgType(
         BPF_PROG_TYPE_SK_SKB, "sk_skb", "__sk_buff", "sk_buff", ctx_size=fields.SK_BUFF_SIZE, ctx_fields=fields.SK_SKB,

@@ -23,6 +23,9 @@ __all__ = [
     "FIELD",
     "NO_HEADER",
     "bpf_prog_test_run_skb",
+    "eth_type",
+    "set_len",
+    "skb_cow",
 ]
 
 # Offsets in struct __sk_buff (include/uapi/linux/bpf.h).
@@ -44,13 +47,18 @@ AF_INET, AF_INET6 = 2, 10
 NO_HEADER = 0xFFFF_FFFF  # transport_header before anybody set it
 
 _PAGE = 4096
-_HEADROOM_OF_KERNEL = 66  # NET_SKB_PAD + NET_IP_ALIGN
+_NET_SKB_PAD = 64
+_HEADROOM_OF_KERNEL = 64  # NET_SKB_PAD + NET_IP_ALIGN (0 on x86)
 _TAILROOM_OF_KERNEL = 320  # SKB_DATA_ALIGN(sizeof(struct skb_shared_info))
 # The kernel reallocates a buffer that grows; ours is made as large as one can become (BPF_SKB_MAX_LEN on both sides).
 _BUFFER = 48 * 1024
 _DATA_AT = 16 * 1024
 
 _GSO_MAX_SEGS, _GSO_LEGACY_MAX_SIZE = 65535, 65536
+
+# Offsets in struct bpf_sock.
+_SOCK_STATE, _SOCK_RX_QUEUE_MAPPING = 72, 76
+_TCP_CLOSE = 7
 
 _L2_TYPES = {uapi.BPF_PROG_TYPE_SCHED_CLS, uapi.BPF_PROG_TYPE_SCHED_ACT}
 
@@ -86,7 +94,7 @@ def bpf_prog_test_run_skb(request: TestRunRequest, env: TestRunEnv) -> TestRunRe
 
 
 def _build(env: TestRunEnv, data: bytes, ctx: bytes | None, is_l2: bool) -> PacketContext:
-    proto = _eth_type(data)
+    proto = eth_type(data[12:16])
     least = {ETH_P_IP: 20, ETH_P_IPV6: 40}.get(proto, 0)
     if len(data) - ETH_HLEN < least:
         raise SyscallError(EINVAL, f"BPF_PROG_TEST_RUN: frame of {len(data)} bytes ends inside its IP header")
@@ -100,12 +108,14 @@ def _build(env: TestRunEnv, data: bytes, ctx: bytes | None, is_l2: bool) -> Pack
     packet.set("mac_header", _DATA_AT)
     packet.set("network_header", _DATA_AT + ETH_HLEN)
     packet.set("transport_header", NO_HEADER)
-    packet.set("sk", _build_sock(env, data, proto))
+    packet.set("skb_head", _DATA_AT - _HEADROOM_OF_KERNEL)
+    sock = _build_sock(env, data, proto)
+    packet.set("sk", sock)
+    _copy_addresses(packet, sock)
     set_len(packet)
     packet.set_u32(FIELD["pkt_type"], _packet_type(data))
     packet.set_u32(FIELD["protocol"], be16(proto))
     packet.set_u32(FIELD["ifindex"], LOOPBACK_IFINDEX)
-    packet.set_u32(FIELD["wire_len"], packet.length)
     if ctx is not None:
         _take_ctx(packet, ctx)
     return packet
@@ -117,22 +127,39 @@ def set_len(packet: PacketContext) -> None:
     packet.expose()
 
 
-def _eth_type(data: bytes) -> int:
-    # eth_type_trans(): in host order
-    proto = int.from_bytes(data[12:14], "big")
+def skb_cow(packet: PacketContext, headroom: int) -> None:
+    """Make room for *headroom* bytes before data.
+
+    Our buffer has it already. The kernel's is reallocated when its headroom does not suffice, which moves the headers
+    in it, and a transport header that nobody set (0xffff) is taken along: it wraps around and is set from then on.
+
+    :raises Unsupported: our buffer has no such room.
+    """
+    data = packet.data - packet.get("head")
+    lacking = headroom - (data - packet.get("skb_head"))
+    if headroom > data:
+        raise Unsupported(f"packets that grow by more than {_DATA_AT} bytes at their head")
+    if lacking > 0:
+        start = packet.get("skb_head")
+        packet.set("skb_head", start - lacking - (-lacking % _NET_SKB_PAD))
+        if packet.get("transport_header") == NO_HEADER:
+            packet.set("transport_header", start - 1)
+
+
+def eth_type(data: bytes) -> int:
+    """``skb->protocol`` in host order of what starts with an Ethernet header's h_proto (eth_type_trans())."""
+    proto = int.from_bytes(data[:2], "big")
     if proto >= _ETH_P_802_3_MIN:
         return proto
-    return ETH_P_802_3 if data[14:16] == b"\xff\xff" else ETH_P_802_2
+    return ETH_P_802_3 if data[2:4] == b"\xff\xff" else ETH_P_802_2
 
 
 def _packet_type(data: bytes) -> int:
-    # loopback's own address is 00:00:00:00:00:00
-    host, broadcast, multicast, otherhost = 0, 1, 2, 3
+    # loopback's own address is 00:00:00:00:00:00, and its broadcast address too: nothing is PACKET_BROADCAST
+    host, multicast, otherhost = 0, 2, 3
     dest = data[:6]
     if dest == bytes(6):
         return host
-    if dest == b"\xff" * 6:
-        return broadcast
     return multicast if dest[0] & 1 else otherhost
 
 
@@ -150,9 +177,19 @@ def _build_sock(env: TestRunEnv, data: bytes, proto: int) -> int:
         for i in range(4):
             words[28 + 4 * i] = int.from_bytes(ip[8 + 4 * i : 12 + 4 * i], "little")
             words[56 + 4 * i] = int.from_bytes(ip[24 + 4 * i : 28 + 4 * i], "little")
+    words[_SOCK_STATE] = _TCP_CLOSE
+    words[_SOCK_RX_QUEUE_MAPPING] = 0xFFFF_FFFF  # none recorded
     for off, word in words.items():
         raw.store32(sock + off, word)
     return sock
+
+
+def _copy_addresses(packet: PacketContext, sock: int) -> None:
+    # what programs on cgroups read of skb->sk through the context
+    copied = {"family": 4, "local_ip4": 24, "remote_ip4": 52}
+    copied |= {f"local_ip6{i}": 28 + 4 * i for i in range(4)} | {f"remote_ip6{i}": 56 + 4 * i for i in range(4)}
+    for name, off in copied.items():
+        packet.set_u32(FIELD[name], raw.load32(sock + off))
 
 
 def _take_ctx(packet: PacketContext, ctx: bytes) -> None:

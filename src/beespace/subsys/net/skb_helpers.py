@@ -8,12 +8,22 @@ from __future__ import annotations
 from errno import EACCES, EALREADY, EFAULT, EINVAL, ENOMEM
 
 from beespace.decl import RunContext, implements
-from beespace.decl.words import be16, s32
+from beespace.decl.words import U32, be16, s32
 from beespace.errors import ENOTSUPP
 from beespace.mem import raw
 from beespace.subsys.net.context import SKB, PacketContext, packet_of
-from beespace.subsys.net.csum import csum_fold, csum_partial, csum_replace
-from beespace.subsys.net.skb import ETH_P_8021AD, ETH_P_8021Q, ETH_P_IP, ETH_P_IPV6, FIELD, NO_HEADER, set_len
+from beespace.subsys.net.csum import csum_from32to16, csum_partial, csum_replace, csum_sub
+from beespace.subsys.net.skb import (
+    ETH_P_8021AD,
+    ETH_P_8021Q,
+    ETH_P_IP,
+    ETH_P_IPV6,
+    FIELD,
+    NO_HEADER,
+    eth_type,
+    set_len,
+    skb_cow,
+)
 from beespace.subsys.net.testrun import ETH_HLEN
 from beespace.uapi import bpf as uapi
 
@@ -21,10 +31,11 @@ __all__: list[str] = []
 
 _INT_MAX = 0x7FFF_FFFF
 _SKB_MAX_LEN = 16384 - 320  # BPF_SKB_MAX_LEN: SKB_MAX_ORDER(0, 2)
-_DIFF_MAX = 512  # MAX_BPF_STACK: sizeof(struct bpf_scratchpad)
 _CSUM_MANGLED_0 = 0xFFFF
 _PKT_TYPE_MAX = 3  # PACKET_OTHERHOST: the last type that skb_pkt_type_ok() admits
 
+_4_TO_6 = (be16(ETH_P_IP), be16(ETH_P_IPV6))
+_6_TO_4 = (be16(ETH_P_IPV6), be16(ETH_P_IP))
 _HEADER_BYTES = {be16(ETH_P_IP): 20, be16(ETH_P_IPV6): 40}
 
 
@@ -120,13 +131,11 @@ def bpf_l4_csum_replace(run: RunContext, skb: int, offset: int, old: int, new: i
 
 @implements("bpf_csum_diff")
 def bpf_csum_diff(run: RunContext, old: int, old_size: int, new: int, new_size: int, seed: int) -> int:
-    if (old_size | new_size) & 3 or old_size + new_size > _DIFF_MAX:
-        return -EINVAL
-    removed = bytes(~byte & 0xFF for byte in run.mem.read(old, old_size)) if old_size else b""
-    added = run.mem.read(new, new_size) if new_size else b""
-    total = csum_partial(removed + added, seed & 0xFFFF_FFFF)
-    # 6.13 and later fold the sum to 16 bits, on all architectures alike
-    return ~csum_fold(total) & 0xFFFF
+    # since v6.13 any sizes are allowed, and the sum is folded to 16 bits on all architectures
+    if not new_size:
+        return csum_from32to16(~csum_partial(run.mem.read(old, old_size), ~seed & U32) & U32 if old_size else seed)
+    added = csum_partial(run.mem.read(new, new_size), seed)
+    return csum_from32to16(csum_sub(added, csum_partial(run.mem.read(old, old_size))) if old_size else added)
 
 
 @implements("bpf_csum_update")
@@ -156,13 +165,17 @@ def bpf_skb_change_tail(run: RunContext, skb: int, new_len: int, flags: int) -> 
     packet = _skb(run, skb)
     if flags or new_len > _SKB_MAX_LEN or new_len < _min_len(packet):
         return -EINVAL
+    if packet.get("csum_state") & _ENCAPSULATED:
+        return -ENOTSUPP
     grown = new_len - packet.length
     if grown > 0:
         if packet.data_end + grown > packet.get("end"):
             return -ENOMEM
         raw.fill(packet.data_end, 0, grown)
     packet.set("data_end", packet.data + new_len)
-    set_len(packet)
+    _sync(packet)
+    packet.set_u32(FIELD["gso_size"], 0)
+    packet.set_u32(FIELD["gso_segs"], 0)
     return 0
 
 
@@ -172,18 +185,18 @@ def _offset_of(packet: PacketContext, header: str) -> int:
 
 def _min_len(packet: PacketContext) -> int:
     least = max(0, _offset_of(packet, "network_header"))
-    if packet.get("transport_header") != NO_HEADER:
-        least = max(least, _offset_of(packet, "transport_header"))
+    if packet.get("transport_header") != NO_HEADER and _offset_of(packet, "transport_header") > 0:
+        least = _offset_of(packet, "transport_header")  # not the larger one
     return least
 
 
 @implements("bpf_skb_change_head")
 def bpf_skb_change_head(run: RunContext, skb: int, head_room: int, flags: int) -> int:
     packet = _skb(run, skb)
-    if flags or packet.length + head_room > _SKB_MAX_LEN:
+    too_long = packet.length + head_room > _SKB_MAX_LEN and not packet.get_u32(FIELD["gso_size"])
+    if flags or too_long:
         return -EINVAL
-    if packet.data - head_room < packet.get("head"):
-        return -ENOMEM
+    skb_cow(packet, head_room)
     packet.set("data", packet.data - head_room)
     raw.fill(packet.data, 0, head_room)
     packet.set("mac_header", packet.data - packet.get("head"))
@@ -197,15 +210,13 @@ def _sync(packet: PacketContext) -> None:
     set_len(packet)
 
 
-def _push(packet: PacketContext, off: int, size: int) -> int:
+def _push(packet: PacketContext, off: int, size: int) -> None:
     # bpf_skb_net_hdr_push(): opens *size* zero bytes at *off*, what stands before it moves to the front
-    if packet.data - size < packet.get("head"):
-        return -ENOMEM
+    skb_cow(packet, size)
     front = raw.read_bytes(packet.data, off)
     packet.set("data", packet.data - size)
     raw.write_bytes(packet.data, front + bytes(size))
     _move_headers(packet, -size)
-    return 0
 
 
 def _pop(packet: PacketContext, off: int, size: int) -> int:
@@ -241,9 +252,10 @@ def bpf_skb_change_proto(run: RunContext, skb: int, proto: int, flags: int) -> i
     packet = _skb(run, skb)
     change = (packet.get_u32(FIELD["protocol"]), proto)
     difference = 20  # an IPv6 header is that much longer than an IPv4 header
-    if change == (be16(ETH_P_IP), be16(ETH_P_IPV6)):
-        err = _push(packet, _mac_len(packet), difference)
-    elif change == (be16(ETH_P_IPV6), be16(ETH_P_IP)):
+    if change == _4_TO_6:
+        _push(packet, _mac_len(packet), difference)
+        err = 0
+    elif change == _6_TO_4:
         err = _pop(packet, _mac_len(packet), difference)
     else:
         err = -ENOTSUPP
@@ -303,6 +315,8 @@ def bpf_skb_adjust_room(run: RunContext, skb: int, len_diff: int, mode: int, fla
 def _shrink(packet: PacketContext, off: int, size: int, flags: int) -> int:
     if flags & ~(uapi.BPF_F_ADJ_ROOM_FIXED_GSO | _DECAP_L3 | uapi.BPF_F_ADJ_ROOM_NO_CSUM_RESET):
         return -EINVAL
+    if packet.get_u32(FIELD["gso_size"]):
+        return -ENOTSUPP
     err = _pop(packet, off, size)
     if err:
         return err
@@ -315,6 +329,9 @@ def _shrink(packet: PacketContext, off: int, size: int, flags: int) -> int:
 
 def _grow(packet: PacketContext, off: int, size: int, flags: int) -> int:
     encap = flags & _ENCAP_L3
+    if packet.get_u32(FIELD["gso_size"]):
+        return -ENOTSUPP  # gso_type is not TCP's
+    skb_cow(packet, size)
     if encap:
         inner_mac_len = flags >> _ENCAP_L2_SHIFT
         both_l3, both_l4 = encap == _ENCAP_L3, flags & _ENCAP_L4 == _ENCAP_L4
@@ -326,9 +343,9 @@ def _grow(packet: PacketContext, off: int, size: int, flags: int) -> int:
         if inner_mac_len > size:
             return -EINVAL
     mac_len = _mac_len(packet)
-    err = _push(packet, off, size)
-    if err or not encap:
-        return err
+    _push(packet, off, size)
+    if not encap:
+        return 0
     packet.set("csum_state", packet.get("csum_state") | _ENCAPSULATED)
     network = packet.data - packet.get("head") + mac_len
     packet.set("network_header", network)
@@ -344,9 +361,7 @@ def bpf_skb_vlan_push(run: RunContext, skb: int, vlan_proto: int, vlan_tci: int)
     if vlan_proto not in (be16(ETH_P_8021Q), be16(ETH_P_8021AD)):
         vlan_proto = be16(ETH_P_8021Q)
     if packet.get_u32(FIELD["vlan_present"]):  # the tag beside the packet moves into it
-        err = _insert_tag(packet)
-        if err:
-            return err
+        _insert_tag(packet)
     packet.set_u32(FIELD["vlan_present"], 1)
     packet.set_u32(FIELD["vlan_proto"], vlan_proto)
     packet.set_u32(FIELD["vlan_tci"], vlan_tci & 0xFFFF)
@@ -354,53 +369,60 @@ def bpf_skb_vlan_push(run: RunContext, skb: int, vlan_proto: int, vlan_tci: int)
     return 0
 
 
-def _insert_tag(packet: PacketContext) -> int:
+def _insert_tag(packet: PacketContext) -> None:
     tci, proto = packet.get_u32(FIELD["vlan_tci"]), packet.get_u32(FIELD["vlan_proto"])
-    if packet.data - 4 < packet.get("head"):
-        return -ENOMEM
+    skb_cow(packet, 4)
     addresses = raw.read_bytes(packet.data, 12)
     packet.set("data", packet.data - 4)
     tag = proto.to_bytes(2, "little") + tci.to_bytes(2, "big")
     raw.write_bytes(packet.data, addresses + tag)
     packet.set("mac_header", packet.get("mac_header") - 4)
     packet.set_u32(FIELD["protocol"], proto)
-    return 0
 
 
 @implements("bpf_skb_vlan_pop")
 def bpf_skb_vlan_pop(run: RunContext, skb: int) -> int:
     packet = _skb(run, skb)
+    err = _vlan_pop(packet)
+    _sync(packet)
+    return err
+
+
+def _vlan_pop(packet: PacketContext) -> int:
+    tags = (be16(ETH_P_8021Q), be16(ETH_P_8021AD))
     if packet.get_u32(FIELD["vlan_present"]):
         for name in ("vlan_present", "vlan_proto", "vlan_tci"):
             packet.set_u32(FIELD[name], 0)
     else:
-        if packet.get_u32(FIELD["protocol"]) not in (be16(ETH_P_8021Q), be16(ETH_P_8021AD)):
+        if packet.get_u32(FIELD["protocol"]) not in tags:
             return 0
         err, _ = _remove_tag(packet)
         if err:
             return err
     # a second tag inside the packet becomes the one beside it
-    if packet.get_u32(FIELD["protocol"]) in (be16(ETH_P_8021Q), be16(ETH_P_8021AD)):
-        proto = packet.get_u32(FIELD["protocol"])
-        err, tci = _remove_tag(packet)
-        if err:
-            return err
-        packet.set_u32(FIELD["vlan_present"], 1)
-        packet.set_u32(FIELD["vlan_proto"], proto)
-        packet.set_u32(FIELD["vlan_tci"], tci)
-    _sync(packet)
+    proto = packet.get_u32(FIELD["protocol"])
+    if proto not in tags:
+        return 0
+    err, tci = _remove_tag(packet)
+    if err:
+        return err
+    packet.set_u32(FIELD["vlan_present"], 1)
+    packet.set_u32(FIELD["vlan_proto"], proto)
+    packet.set_u32(FIELD["vlan_tci"], tci)
     return 0
 
 
 def _remove_tag(packet: PacketContext) -> tuple[int, int]:
     header = packet.load(0, 18)
     if header is None:
-        return -EFAULT, 0
+        return -ENOMEM, 0
     tci = int.from_bytes(header[14:16], "big")
     packet.set("data", packet.data + 4)
     raw.write_bytes(packet.data, header[:12])
     packet.set("mac_header", packet.get("mac_header") + 4)
-    packet.set_u32(FIELD["protocol"], int.from_bytes(header[16:18], "little"))
+    if _offset_of(packet, "network_header") < ETH_HLEN:
+        packet.set("network_header", packet.data + ETH_HLEN - packet.get("head"))
+    _set_protocol(packet, eth_type(header[16:18] + raw.read_bytes(packet.data + ETH_HLEN, 2)))
     return 0, tci
 
 

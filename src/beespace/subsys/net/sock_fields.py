@@ -86,9 +86,17 @@ _TCP_SOCK = (
     *_u32s(96, "dsack_dups delivered delivered_ce icsk_retransmits"),
 )
 
+
+def _at_run_time(*fields: CtxField) -> tuple[CtxField, ...]:
+    # A socket at run time is a struct bpf_sock; kernel_size is of the member of struct sock.
+    return tuple(replace(f, kernel_off=f.off, kernel_size=_SOCK_MEMBER_SIZE.get(f.name, 4)) for f in fields)
+
+
+_SOCK_MEMBER_SIZE = {"family": 2, "type": 2, "protocol": 2, "src_port": 2, "dst_port": 2, "state": 1}
+
 SOCKETS = (
-    PointerFields(PTR_TO_SOCKET, "bpf_sock", _SOCK),
-    PointerFields(PTR_TO_SOCK_COMMON, "bpf_sock", _SOCK_COMMON),
+    PointerFields(PTR_TO_SOCKET, "bpf_sock", _at_run_time(*_SOCK)),
+    PointerFields(PTR_TO_SOCK_COMMON, "bpf_sock", _at_run_time(*_SOCK_COMMON)),
     PointerFields(PTR_TO_TCP_SOCK, "bpf_tcp_sock", _TCP_SOCK),
     PointerFields(PTR_TO_XDP_SOCK, "bpf_xdp_sock", (_u32("queue_id", 0),)),
 )

@@ -142,6 +142,8 @@ def bpf_xdp_adjust_tail(run: RunContext, xdp: int, offset: int) -> int:
 
 
 def _shrink_frags(packet: PacketContext, size: int) -> int:
+    if size > 0x7FFF_FFFF:
+        return 0  # -INT_MIN is negative in an int: nothing to shrink
     if size > _buff_len(packet) - ETH_HLEN:
         return -EINVAL
     frags_size = packet.get("frags_size")

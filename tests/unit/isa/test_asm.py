@@ -36,7 +36,7 @@ TEXTUAL = [row for row in ROWS if row.family != "imm64" or row.name == "IMM64"]
 
 
 @pytest.mark.parametrize("row", TEXTUAL, ids=lambda row: row.id)
-@settings(max_examples=8)
+@settings(max_examples=8, deadline=None)
 @given(data=st.data())
 def test_assembling_a_disassembled_instruction_gives_it_back(row, data):
     insns = [legal(row, data)]

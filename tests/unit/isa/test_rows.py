@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beespace.isa import ROWS, Insn, check_fields, check_opcode, decode_insns, encode_insns, names, row_by_key, row_of
@@ -67,18 +67,21 @@ def test_row_of_finds_the_row_whatever_the_free_fields_hold(row):
     assert row_of(row.insn()) is row
 
 
+@settings(deadline=None)
 @given(INSNS)
 def test_decode_of_encode(insn):
     assert decode_insns(insn.encode()) == (insn,)
     assert encode_insns(decode_insns(insn.encode())) == insn.encode()
 
 
+@settings(deadline=None)
 @given(INSNS)
 def test_what_has_no_row_is_illegal(insn):
     if row_of(insn) is None:
         assert check_opcode(insn) or check_fields(insn)
 
 
+@settings(deadline=None)
 @given(INSNS, st.sampled_from(ROWS))
 def test_a_field_that_a_row_does_not_mention_is_illegal(insn, row):
     fields = {field: getattr(insn, field) for field in ("dst_reg", "src_reg", "off", "imm")}

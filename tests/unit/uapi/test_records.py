@@ -4,7 +4,7 @@ import dataclasses
 import errno
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from beespace.errors import InputError
@@ -25,6 +25,7 @@ def test_a_record_packs_to_its_size_and_back(record):
 
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.__name__)
+@settings(max_examples=20, deadline=None)
 @given(data=st.data())
 def test_unpack_then_pack_gives_the_bytes_without_padding(record, data):
     raw = data.draw(st.binary(min_size=record.SIZE, max_size=record.SIZE))

@@ -10,7 +10,7 @@ from types import TracebackType
 
 from beespace.api.calls import Buffer, Calls, LoadingKernel
 from beespace.btf import BtfBuilder
-from beespace.errors import InputError, SyscallError
+from beespace.errors import BpfError, InputError, SyscallError
 from beespace.isa import Assembly, Insn, assemble, encode_insns, is_ld_imm64
 from beespace.testing.vectors import MEMORY_BYTES, Case, Mismatch, Vector
 from beespace.uapi import attr, bpf
@@ -70,10 +70,19 @@ class KernelRunner:
         if name not in self._maps:
             if name not in _ENVIRONMENT:
                 raise InputError(f"vectors know no map {name}")
-            self._maps[name] = self._calls.map_create(_ENVIRONMENT[name](), name)
+            fd = self._calls.map_create(_ENVIRONMENT[name](), name)
             if name == "arena":
-                self._arena = self._kernel.mmap(self._maps[name], mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE)
+                self._arena = self._map_arena(fd)
+            self._maps[name] = fd
         return self._maps[name]
+
+    # A kernel that creates arenas but cannot map them is asked again by the next vector, not taken for one that can.
+    def _map_arena(self, fd: int) -> memoryview:
+        try:
+            return self._kernel.mmap(fd, mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_WRITE)
+        except BpfError:
+            self._kernel.close(fd)
+            raise
 
     def run(self, vector: Vector) -> Iterator[Mismatch]:
         """Run all cases: what did not come out as it must.

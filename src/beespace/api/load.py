@@ -17,7 +17,7 @@ from beespace.api.externs import Ksym, fill_kconfig, kernel_version, resolve_ksy
 from beespace.api.kernel_types import KernelTypes
 from beespace.api.sections import describe_known
 from beespace.api.struct_ops import init_struct_ops
-from beespace.api.verifier_log import POISON_KFUNC, POISON_MAP, parse_log
+from beespace.api.verifier_log import POISON_KFUNC, POISON_MAP, explain_poison, parse_log
 from beespace.btf import CoreRelo, encode_func_info, encode_line_info
 from beespace.btf.core import CoreRelocator
 from beespace.btf.core_compat import essential_name
@@ -262,13 +262,14 @@ class _Loader:
 
     def _refusal(self, prog: Program, error: SyscallError, log: str) -> SyscallError | VerifierError:
         prog.log = log
-        if isinstance(error.__cause__, VerifierError):  # the simulated kernel's has more than the log
-            error.__cause__.prog_name = error.__cause__.prog_name or prog.name
-            return error.__cause__
-        if not log.strip():
-            return error
         maps, externs = list(self.obj.spec.maps), list(self.obj.spec.externs)
-        return parse_log(log, error.errno or 0, prog.name, maps, externs)
+        rejected = error.__cause__  # the simulated kernel's has more than the log
+        if isinstance(rejected, VerifierError):
+            rejected.errno, rejected.log = error.errno or 0, log
+            rejected.prog_name = rejected.prog_name or prog.name
+            rejected.obligation = rejected.obligation or explain_poison(rejected.message, maps, externs)
+            return rejected
+        return parse_log(log, error.errno or 0, prog.name, maps, externs) if log.strip() else error
 
     def _check_type(self, prog: Program) -> None:
         if prog.prog_type == uapi.BPF_PROG_TYPE_UNSPEC:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from beespace.errors import SourceLine, VerifierError
 
-__all__ = ["parse_log"]
+__all__ = ["POISON_CORE", "POISON_KFUNC", "POISON_MAP", "explain_poison", "parse_log"]
 
 # Written after the verdict, or around it.
 _STATISTICS = re.compile(
@@ -28,8 +28,11 @@ POISON_MAP = 2001000000
 POISON_KFUNC = 2002000000
 
 
-def _poison(message: str, maps: Sequence[str], externs: Sequence[str]) -> str:
-    # :see: tools/lib/bpf/libbpf.c:fixup_verifier_log
+def explain_poison(message: str, maps: Sequence[str], externs: Sequence[str]) -> str:
+    """What a complaint about a poisoned instruction really means; "" for other messages.
+
+    :see: tools/lib/bpf/libbpf.c:fixup_verifier_log
+    """
     match = _POISON.search(message)
     if match is None:
         return ""
@@ -78,7 +81,7 @@ def parse_log(
         insn=insn,
         source=source,
         states=tuple(states[-2:]),
-        obligation=_poison(message, maps, externs),
+        obligation=explain_poison(message, maps, externs),
         log=log,
         prog_name=prog_name,
     )

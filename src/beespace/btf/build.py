@@ -104,6 +104,11 @@ class BtfBuilder:
             raise self.error(f"no type with id [{type_id}]")
         return found
 
+    def peek(self, type_id: int) -> t.BtfType | None:
+        """As type(), but ``None`` for an id that forward() gave and nobody has defined yet."""
+        index = type_id - self.start_id
+        return self._types[index] if 0 <= index < len(self._types) else self.type(type_id)
+
     def skip_mods_and_typedefs(self, type_id: int) -> int:
         """The id below modifiers and typedefs."""
         for _ in range(self.nr_types):

@@ -5,7 +5,9 @@
 
 from beespace.btf.btf import BTF_MAGIC, BTF_VERSION, Btf
 from beespace.btf.build import BtfBuilder
+from beespace.btf.bundled import bundled_btf, module_btf
 from beespace.btf.c_dump import c_dump, c_types
+from beespace.btf.c_parse import CDeclarations
 from beespace.btf.cdecl import declare, type_name
 from beespace.btf.check import BTF_MAX_SIZE, CheckedBtf, check_btf
 from beespace.btf.codec import Adapter, Codec, EnumValue, FrozenStruct, StructValue, decode, encode, frozen
@@ -25,7 +27,7 @@ from beespace.btf.fields import MAP_FIELDS, OBJECT_FIELDS, check_and_fixup_field
 from beespace.btf.raw_dump import dump_json, dump_raw
 from beespace.btf.record import BtfField, BtfRecord
 from beespace.btf.resolve import FieldRef
-from beespace.btf.source import elf_section, open_btf, open_kernel_btf
+from beespace.btf.source import elf_section, open_btf, open_kernel_btf, target_btf
 from beespace.btf.types import (
     INT_BOOL,
     INT_CHAR,
@@ -77,6 +79,7 @@ __all__ = [
     "BtfField",
     "BtfRecord",
     "BtfType",
+    "CDeclarations",
     "CheckedBtf",
     "Codec",
     "Const",
@@ -112,6 +115,7 @@ __all__ = [
     "Var",
     "Void",
     "Volatile",
+    "bundled_btf",
     "c_dump",
     "c_types",
     "check_and_fixup_fields",
@@ -127,10 +131,12 @@ __all__ = [
     "encode_func_info",
     "encode_line_info",
     "frozen",
+    "module_btf",
     "open_btf",
     "open_kernel_btf",
     "parse_fields",
     "parse_struct_metas",
     "patch_insn",
+    "target_btf",
     "type_name",
 ]

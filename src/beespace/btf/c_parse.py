@@ -194,8 +194,8 @@ class CDeclarations:
             elif token.text == "enum" and found is None and not words:
                 found = self._enum()
                 continue
-            elif token.text in self._typedefs and found is None and not words:
-                found = self._typedefs[token.text]
+            elif found is None and not words and (typedef := self._typedef(token.text)) is not None:
+                found = typedef
             elif token.text == "bool" and found is None and not words:
                 found = self._base(["_Bool"])
             elif token.text not in _IGNORED:
@@ -309,7 +309,8 @@ class CDeclarations:
             self._peek(1).kind == "name"
             and self._peek(1).text not in _BASE_WORDS
             and self._peek(1).text not in ("struct", "union", "enum", *_QUALIFIERS)
-            and self._peek(1).text not in ("bool", *self._typedefs)
+            and self._peek(1).text != "bool"
+            and self._typedef(self._peek(1).text) is None
         )
 
     def _array(self) -> Callable[[int], int]:
@@ -356,11 +357,19 @@ class CDeclarations:
             return self._await(word, tag)
         type_id = self._await(word, tag) if tag else self.builder.forward()
         if tag and type_id not in self._awaited:
-            raise self._error(f"{word} {tag} is defined twice")
+            if type_id >= self.builder.start_id:
+                raise self._error(f"{word} {tag} is defined twice")
+            self._skip_body()  # the base's counts
+            return type_id
         fields = self._fields()
         self._attributes(attributes)
         layout = _Layout(self.builder, self._aligns, word == "union", attributes)
-        members = [member for f in fields if (member := layout.place(f)) is not None]
+        members = []
+        for f in fields:
+            self._require_complete(f.type_id, f"{word} {tag or '(anon)'}.{f.name}")
+            member = layout.place(f)
+            if member is not None:
+                members.append(member)
         kind = t.Union if word == "union" else t.Struct
         flag = any(member.bitfield_size for member in members)
         self.builder.define(type_id, kind(tag, layout.finish(), tuple(members), flag))
@@ -376,9 +385,50 @@ class CDeclarations:
     def _await(self, word: str, tag: str) -> int:
         key = word, tag
         if key not in self._tags:
-            self._tags[key] = self.builder.forward()
-            self._awaited.add(self._tags[key])
+            known = self._of_base(tag, uapi.BTF_KIND_STRUCT if word == "struct" else uapi.BTF_KIND_UNION)
+            self._tags[key] = known or self.builder.forward()
+            if not known:
+                self._awaited.add(self._tags[key])
         return self._tags[key]
+
+    def _of_base(self, name: str, *kinds: int) -> int:
+        return self.builder.base.find(name, *kinds) if self.builder.base is not None else 0
+
+    def _typedef(self, name: str) -> int | None:
+        if name not in self._typedefs:
+            known = self._of_base(name, uapi.BTF_KIND_TYPEDEF)
+            if not known:
+                return None
+            self._typedefs[name] = known
+        return self._typedefs[name]
+
+    def _require_complete(self, type_id: int, where: str) -> None:
+        at: int | None = type_id
+        while at is not None and at not in self._awaited:
+            match self.builder.peek(at):
+                case (
+                    t.Array(type=ref)
+                    | t.Typedef(type=ref)
+                    | t.Const(type=ref)
+                    | t.Volatile(type=ref)
+                    | t.Restrict(type=ref)
+                    | t.TypeTag(type=ref)
+                ):
+                    at = ref
+                case t.Void() | t.Fwd() | t.FuncProto() | None:
+                    break
+                case _:
+                    return
+        raise self._error(f"{where} has an incomplete type")
+
+    def _skip_body(self) -> None:
+        depth = 0
+        while self._peek().kind != "end":
+            text = self._next().text
+            depth += (text == "{") - (text == "}")
+            if depth == 0:
+                break
+        self._attributes(_Attributes())
 
     def _fields(self) -> list[_Field]:
         fields: list[_Field] = []
@@ -404,9 +454,10 @@ class CDeclarations:
         self._expect("enum")
         tag = self._next().text if self._peek().kind == "name" else ""
         if not self._accept("{"):
-            if ("enum", tag) not in self._tags:
+            known = self._tags.get(("enum", tag)) or self._of_base(tag, uapi.BTF_KIND_ENUM, uapi.BTF_KIND_ENUM64)
+            if not known:
                 raise self._error(f"enum {tag} is not defined")
-            return self._tags["enum", tag]
+            return known
         values: list[tuple[str, int]] = []
         following = 0
         while not self._accept("}"):

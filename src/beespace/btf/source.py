@@ -10,9 +10,10 @@ import struct
 from pathlib import Path
 
 from beespace.btf.btf import BTF_MAGIC, VMLINUX, Btf
+from beespace.btf.bundled import bundled_btf
 from beespace.errors import BtfError
 
-__all__ = ["VMLINUX_IMAGES", "elf_section", "open_btf", "open_kernel_btf"]
+__all__ = ["VMLINUX_IMAGES", "elf_section", "open_btf", "open_kernel_btf", "target_btf"]
 
 VMLINUX_IMAGES = (
     "/boot/vmlinux-{release}",
@@ -91,3 +92,21 @@ def open_kernel_btf(release: str | None = None) -> Btf:
         if path.exists():
             return open_btf(path)
     raise BtfError("the kernel exports no BTF and none of its images has one", path=VMLINUX, errno=2)
+
+
+def target_btf(source: Btf | str | os.PathLike[str] = "auto") -> Btf:
+    """The kernel's types to relocate and verify against, chosen by name or by file.
+
+    :param source: "machine": the running kernel's; "bundled": beespace's own, the same everywhere; "auto": the
+        machine's where there is one, else the bundled; otherwise a file for open_btf(), or a Btf as it is.
+    :raises BtfError: not there.
+    """
+    if isinstance(source, Btf):
+        return source
+    if source == "bundled":
+        return bundled_btf()
+    if source == "machine":
+        return open_kernel_btf()
+    if source == "auto":
+        return Btf.vmlinux() if Path(VMLINUX).exists() else bundled_btf()
+    return open_btf(source)

@@ -8,12 +8,20 @@ from __future__ import annotations
 
 from beespace.uapi import bpf
 
-__all__ = ["enum_names", "name_of", "names"]
+__all__ = ["constants", "enum_names", "name_of", "names"]
 
 
 def enum_names() -> tuple[str, ...]:
     """Every enum that names() knows; an anonymous one under the prefix its constants share (``BTF_KIND_``)."""
     return tuple(_ENUMS)
+
+
+def constants(enum: str) -> tuple[str, ...]:
+    """The constants of *enum*, in the order of the declaration; several may have one value.
+
+    :raises KeyError: no such enum.
+    """
+    return tuple(_ENUMS[enum].split())
 
 
 def names(enum: str) -> dict[int, str]:

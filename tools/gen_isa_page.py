@@ -26,8 +26,10 @@ All of RFC 9669, and what Linux 6.18 has beyond it (no conformance group in the 
 * **group**: conformance group of RFC 9669;
 * **since**: first Linux version;
 * **cases**: conformance cases about this form (`beespace/testing/vectors/*.data`). All of them run on the real kernel
-  and, by the same runner, on the simulated one; **interp** and **jit** are those that run on the engine alone, without
-  a kernel around it: the others need maps, helpers, kfuncs, a packet or an arena.
+  and, by the same runner and on both engines, on the simulated one, as far as it models what they use (packet access,
+  arenas, tail calls, iterators and addresses of kernel functions may be Unsupported there: MAY_BE_UNSUPPORTED in
+  `tests/conformance/test_vectors_on_the_simulated_kernel.py`). **interp** and **jit** are those that run on the engine
+  alone, without a kernel around it: the others need maps, helpers, kfuncs, a packet or an arena.
 
 `callx` (code 8d), which compilers can emit, is refused as the kernel refuses it: `unknown opcode 8d`.
 """

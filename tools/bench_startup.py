@@ -6,6 +6,7 @@ Prints minimum, median and maximum in milliseconds, and the targets.
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -39,8 +40,11 @@ def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
     obj = ROOT / "examples/flows/flows.bpf.o"
     samples: dict[str, list[float]] = {}
+    env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     for _ in range(rounds + 1):  # the first round fills __pycache__ and the page cache
-        out = subprocess.run([sys.executable, "-c", PROBE, str(obj)], capture_output=True, text=True, check=True)
+        out = subprocess.run(
+            [sys.executable, "-c", PROBE, str(obj)], env=env, capture_output=True, text=True, check=True
+        )
         for name, value in json.loads(out.stdout).items():
             samples.setdefault(name, []).append(value)
     print(f"{'':26}{'min':>9}{'median':>9}{'max':>9}  ms, {rounds} fresh processes")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from beespace.btf.btf import BTF_MAGIC, BTF_VERSION, Btf, Header
 from beespace.btf.check_env import BTF_MAX_NAME_OFFSET, REFERENCES, Env
 from beespace.btf.check_meta import check_all_metas
-from beespace.btf.check_resolve import Resolver
+from beespace.btf.check_resolve import resolve_all_types
 from beespace.btf.fields import parse_struct_metas
 from beespace.btf.record import BtfRecord
 from beespace.errors import ENOTSUPP, BtfError
@@ -149,7 +149,7 @@ def _check_types(env: Env, header: Header) -> None:
     env.types_at = header.hdr_len + header.type_off
     section = array("I", env.raw[env.types_at : env.types_at + (header.type_len & ~3)])
     check_all_metas(env, section, header.type_len & 3)
-    Resolver(env).check_all_types()
+    resolve_all_types(env)
     _check_type_tags(env)
 
 

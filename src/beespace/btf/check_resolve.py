@@ -18,7 +18,7 @@ from beespace.btf.resolve import MAX_RESOLVE_DEPTH, PTR_SIZE
 from beespace.errors import BtfError
 from beespace.uapi import bpf as uapi
 
-__all__ = ["Resolver"]
+__all__ = ["resolve_all_types"]
 
 _STRUCTS = frozenset((uapi.BTF_KIND_STRUCT, uapi.BTF_KIND_UNION))
 _ENUMS = frozenset((uapi.BTF_KIND_ENUM, uapi.BTF_KIND_ENUM64))
@@ -64,9 +64,22 @@ class _Loop(Exception):  # likewise
     pass
 
 
-class Resolver:
-    """The pass over the types that the first one has accepted."""
+def resolve_all_types(env: Env) -> None:
+    """Resolve every type that the first pass has accepted (``env.types``).
 
+    :raises BtfError: the first that cannot be.
+    """
+    resolver = _Resolver(env)
+    env.in_meta = False
+    for raw in env.types:
+        env.log_type_id = raw.id
+        if raw.kind in _NEEDS_RESOLVE and not resolver.is_resolved(raw.id):
+            resolver.resolve(raw)
+        if raw.kind == uapi.BTF_KIND_FUNC_PROTO:
+            resolver.check_func_proto(raw)
+
+
+class _Resolver:
     def __init__(self, env: Env) -> None:
         self.env = env
         self.visits: dict[int, _Visit] = {}
@@ -74,20 +87,6 @@ class Resolver:
         self.sizes: dict[int, int] = {}  # resolved_sizes
         self.stack: list[_Vertex] = []
         self.mode = _Mode.TBD
-
-    def check_all_types(self) -> None:
-        """Resolve every type.
-
-        :raises BtfError: the first that cannot be.
-        """
-        env = self.env
-        env.in_meta = False
-        for raw in env.types:
-            env.log_type_id = raw.id
-            if raw.kind in _NEEDS_RESOLVE and not self.is_resolved(raw.id):
-                self.resolve(raw)
-            if raw.kind == uapi.BTF_KIND_FUNC_PROTO:
-                self.check_func_proto(raw)
 
     # -- the walk ------------------------------------------------------------------------------------------------
 
@@ -378,7 +377,7 @@ def _is_regular_int(raw: Raw) -> bool:
 class _MemberCheck:
     # A member against its struct; what the kernel does by check_member and check_kflag_member of the member's kind.
 
-    def __init__(self, resolver: Resolver, struct: Raw, index: int) -> None:
+    def __init__(self, resolver: _Resolver, struct: Raw, index: int) -> None:
         self.resolver = resolver
         self.struct = struct
         self.index = index

@@ -476,7 +476,7 @@ class RecordWriter:
             layout += f"{t['size'] - at}x"
         self.names.append(name)
         self.out.append(
-            f'\n\n@dataclass(slots=True)\nclass {name}(Record):\n    """{about}"""\n\n'
+            f'\n\nclass {name}(Record):\n    """{about}"""\n\n'
             + "".join(rows)
             + f"\n    SIZE: ClassVar[int] = {t['size']}\n"
             + f'    _LAYOUT: ClassVar[Struct] = Struct("{layout}")\n'
@@ -529,7 +529,6 @@ ATTR_CODE = """
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar
 

@@ -170,9 +170,10 @@ class Engine:
 
     def value_bytes(self, info: dict[str, Any]) -> int:
         """Bytes that a lookup from user space writes."""
+        size = int(info["value_size"])
         if info["type"] in _PERCPU:
-            return -(-info["value_size"] // 8) * 8 * self.cpus
-        return 4 if info["type"] in _FD_VALUES else int(info["value_size"])
+            return -(-size // 8) * 8 * self.cpus
+        return 4 if info["type"] in _FD_VALUES else size
 
     # Maps
 

@@ -7,7 +7,6 @@ Constants, names and layouts are interfaces; origin: Linux, GPL-2.0 WITH Linux-s
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from struct import Struct
 from typing import ClassVar
 
@@ -84,7 +83,6 @@ __all__ = [
 BPF_ATTR_SIZE = 168  # sizeof(union bpf_attr)
 
 
-@dataclass(slots=True)
 class MapCreateAttr(Record):
     """``union bpf_attr`` of BPF_MAP_CREATE."""
 
@@ -114,7 +112,6 @@ class MapCreateAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ("map_name",)
 
 
-@dataclass(slots=True)
 class MapElemAttr(Record):
     """``union bpf_attr`` of BPF_MAP_*_ELEM, BPF_MAP_GET_NEXT_KEY, BPF_MAP_FREEZE."""
 
@@ -139,7 +136,6 @@ class MapElemAttr(Record):
         self.value = value
 
 
-@dataclass(slots=True)
 class MapBatchAttr(Record):
     """``union bpf_attr`` of BPF_MAP_*_BATCH."""
 
@@ -159,7 +155,6 @@ class MapBatchAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class ProgLoadAttr(Record):
     """``union bpf_attr`` of BPF_PROG_LOAD."""
 
@@ -211,7 +206,6 @@ class ProgLoadAttr(Record):
         self.attach_prog_fd = value
 
 
-@dataclass(slots=True)
 class ObjPinAttr(Record):
     """``union bpf_attr`` of BPF_OBJ_PIN, BPF_OBJ_GET."""
 
@@ -227,7 +221,6 @@ class ObjPinAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class ProgAttachAttr(Record):
     """``union bpf_attr`` of BPF_PROG_ATTACH, BPF_PROG_DETACH."""
 
@@ -264,7 +257,6 @@ class ProgAttachAttr(Record):
         self.relative_fd = value
 
 
-@dataclass(slots=True)
 class ProgTestRunAttr(Record):
     """``union bpf_attr`` of BPF_PROG_TEST_RUN."""
 
@@ -291,7 +283,6 @@ class ProgTestRunAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class GetIdAttr(Record):
     """``union bpf_attr`` of BPF_*_GET_NEXT_ID, BPF_*_GET_FD_BY_ID."""
 
@@ -343,7 +334,6 @@ class GetIdAttr(Record):
         self.start_id = value
 
 
-@dataclass(slots=True)
 class GetInfoAttr(Record):
     """``union bpf_attr`` of BPF_OBJ_GET_INFO_BY_FD."""
 
@@ -358,7 +348,6 @@ class GetInfoAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class ProgQueryAttr(Record):
     """``union bpf_attr`` of BPF_PROG_QUERY."""
 
@@ -398,7 +387,6 @@ class ProgQueryAttr(Record):
         self.prog_cnt = value
 
 
-@dataclass(slots=True)
 class RawTracepointOpenAttr(Record):
     """``union bpf_attr`` of BPF_RAW_TRACEPOINT_OPEN."""
 
@@ -413,7 +401,6 @@ class RawTracepointOpenAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class BtfLoadAttr(Record):
     """``union bpf_attr`` of BPF_BTF_LOAD."""
 
@@ -433,7 +420,6 @@ class BtfLoadAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class TaskFdQueryAttr(Record):
     """``union bpf_attr`` of BPF_TASK_FD_QUERY."""
 
@@ -454,7 +440,6 @@ class TaskFdQueryAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkCreatePerfEvent(Record):
     """``perf_event`` in the union of LinkCreate."""
 
@@ -467,7 +452,6 @@ class LinkCreatePerfEvent(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkCreateKprobeMulti(Record):
     """``kprobe_multi`` in the union of LinkCreate."""
 
@@ -484,7 +468,6 @@ class LinkCreateKprobeMulti(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkCreateTracing(Record):
     """``tracing`` in the union of LinkCreate."""
 
@@ -498,7 +481,6 @@ class LinkCreateTracing(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkCreateNetfilter(Record):
     """``netfilter`` in the union of LinkCreate."""
 
@@ -514,7 +496,6 @@ class LinkCreateNetfilter(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkCreateTcx(Record):
     """``tcx`` in the union of LinkCreate."""
 
@@ -537,7 +518,6 @@ class LinkCreateTcx(Record):
         self.relative_fd = value
 
 
-@dataclass(slots=True)
 class LinkCreateUprobeMulti(Record):
     """``uprobe_multi`` in the union of LinkCreate."""
 
@@ -556,7 +536,6 @@ class LinkCreateUprobeMulti(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkCreateNetkit(Record):
     """``netkit`` in the union of LinkCreate."""
 
@@ -579,7 +558,6 @@ class LinkCreateNetkit(Record):
         self.relative_fd = value
 
 
-@dataclass(slots=True)
 class LinkCreateCgroup(Record):
     """``cgroup`` in the union of LinkCreate."""
 
@@ -602,7 +580,6 @@ class LinkCreateCgroup(Record):
         self.relative_fd = value
 
 
-@dataclass(slots=True)
 class LinkCreateAttr(Record):
     """``union bpf_attr`` of BPF_LINK_CREATE."""
 
@@ -736,7 +713,6 @@ class LinkCreateAttr(Record):
         self.u = bytes(value.pack())
 
 
-@dataclass(slots=True)
 class LinkUpdateAttr(Record):
     """``union bpf_attr`` of BPF_LINK_UPDATE."""
 
@@ -770,7 +746,6 @@ class LinkUpdateAttr(Record):
         self.old_prog_fd = value
 
 
-@dataclass(slots=True)
 class LinkDetachAttr(Record):
     """``union bpf_attr`` of BPF_LINK_DETACH."""
 
@@ -783,7 +758,6 @@ class LinkDetachAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class EnableStatsAttr(Record):
     """``union bpf_attr`` of BPF_ENABLE_STATS."""
 
@@ -796,7 +770,6 @@ class EnableStatsAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class IterCreateAttr(Record):
     """``union bpf_attr`` of BPF_ITER_CREATE."""
 
@@ -810,7 +783,6 @@ class IterCreateAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class ProgBindMapAttr(Record):
     """``union bpf_attr`` of BPF_PROG_BIND_MAP."""
 
@@ -825,7 +797,6 @@ class ProgBindMapAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class TokenCreateAttr(Record):
     """``union bpf_attr`` of BPF_TOKEN_CREATE."""
 
@@ -839,7 +810,6 @@ class TokenCreateAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class ProgStreamReadAttr(Record):
     """``union bpf_attr`` of BPF_PROG_STREAM_READ_BY_FD."""
 
@@ -855,7 +825,6 @@ class ProgStreamReadAttr(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class ProgInfo(Record):
     """``struct bpf_prog_info``."""
 
@@ -905,7 +874,6 @@ class ProgInfo(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ("name",)
 
 
-@dataclass(slots=True)
 class MapInfo(Record):
     """``struct bpf_map_info``."""
 
@@ -935,7 +903,6 @@ class MapInfo(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ("name",)
 
 
-@dataclass(slots=True)
 class BtfInfo(Record):
     """``struct bpf_btf_info``."""
 
@@ -953,7 +920,6 @@ class BtfInfo(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoRawTracepoint(Record):
     """``raw_tracepoint`` in the union of LinkInfo."""
 
@@ -968,7 +934,6 @@ class LinkInfoRawTracepoint(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoTracing(Record):
     """``tracing`` in the union of LinkInfo."""
 
@@ -984,7 +949,6 @@ class LinkInfoTracing(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoCgroup(Record):
     """``cgroup`` in the union of LinkInfo."""
 
@@ -998,7 +962,6 @@ class LinkInfoCgroup(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoIterMap(Record):
     """``map`` in the union of LinkInfoIter."""
 
@@ -1011,7 +974,6 @@ class LinkInfoIterMap(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoIterCgroup(Record):
     """``cgroup`` in the union of LinkInfoIter."""
 
@@ -1025,7 +987,6 @@ class LinkInfoIterCgroup(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoIterTask(Record):
     """``task`` in the union of LinkInfoIter."""
 
@@ -1039,7 +1000,6 @@ class LinkInfoIterTask(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoIter(Record):
     """``iter`` in the union of LinkInfo."""
 
@@ -1082,7 +1042,6 @@ class LinkInfoIter(Record):
         self.u1 = bytes(value.pack())
 
 
-@dataclass(slots=True)
 class LinkInfoNetns(Record):
     """``netns`` in the union of LinkInfo."""
 
@@ -1096,7 +1055,6 @@ class LinkInfoNetns(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoXdp(Record):
     """``xdp`` in the union of LinkInfo."""
 
@@ -1109,7 +1067,6 @@ class LinkInfoXdp(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoStructOps(Record):
     """``struct_ops`` in the union of LinkInfo."""
 
@@ -1122,7 +1079,6 @@ class LinkInfoStructOps(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoNetfilter(Record):
     """``netfilter`` in the union of LinkInfo."""
 
@@ -1138,7 +1094,6 @@ class LinkInfoNetfilter(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoKprobeMulti(Record):
     """``kprobe_multi`` in the union of LinkInfo."""
 
@@ -1155,7 +1110,6 @@ class LinkInfoKprobeMulti(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoUprobeMulti(Record):
     """``uprobe_multi`` in the union of LinkInfo."""
 
@@ -1175,7 +1129,6 @@ class LinkInfoUprobeMulti(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoPerfEventUprobe(Record):
     """``uprobe`` in the union of LinkInfoPerfEvent."""
 
@@ -1192,7 +1145,6 @@ class LinkInfoPerfEventUprobe(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoPerfEventKprobe(Record):
     """``kprobe`` in the union of LinkInfoPerfEvent."""
 
@@ -1210,7 +1162,6 @@ class LinkInfoPerfEventKprobe(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoPerfEventTracepoint(Record):
     """``tracepoint`` in the union of LinkInfoPerfEvent."""
 
@@ -1225,7 +1176,6 @@ class LinkInfoPerfEventTracepoint(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoPerfEventEvent(Record):
     """``event`` in the union of LinkInfoPerfEvent."""
 
@@ -1240,7 +1190,6 @@ class LinkInfoPerfEventEvent(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoPerfEvent(Record):
     """``perf_event`` in the union of LinkInfo."""
 
@@ -1290,7 +1239,6 @@ class LinkInfoPerfEvent(Record):
         self.u = bytes(value.pack())
 
 
-@dataclass(slots=True)
 class LinkInfoTcx(Record):
     """``tcx`` in the union of LinkInfo."""
 
@@ -1304,7 +1252,6 @@ class LinkInfoTcx(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoNetkit(Record):
     """``netkit`` in the union of LinkInfo."""
 
@@ -1318,7 +1265,6 @@ class LinkInfoNetkit(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfoSockmap(Record):
     """``sockmap`` in the union of LinkInfo."""
 
@@ -1332,7 +1278,6 @@ class LinkInfoSockmap(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class LinkInfo(Record):
     """``struct bpf_link_info``."""
 
@@ -1474,7 +1419,6 @@ class LinkInfo(Record):
         self.u = bytes(value.pack())
 
 
-@dataclass(slots=True)
 class BpfFuncInfo(Record):
     """``struct bpf_func_info``."""
 
@@ -1488,7 +1432,6 @@ class BpfFuncInfo(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class BpfLineInfo(Record):
     """``struct bpf_line_info``."""
 
@@ -1504,7 +1447,6 @@ class BpfLineInfo(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class BpfCoreRelo(Record):
     """``struct bpf_core_relo``."""
 
@@ -1520,7 +1462,6 @@ class BpfCoreRelo(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class IterLinkInfoMap(Record):
     """``map`` in the union of IterLinkInfo."""
 
@@ -1533,7 +1474,6 @@ class IterLinkInfoMap(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class IterLinkInfoCgroup(Record):
     """``cgroup`` in the union of IterLinkInfo."""
 
@@ -1548,7 +1488,6 @@ class IterLinkInfoCgroup(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class IterLinkInfoTask(Record):
     """``task`` in the union of IterLinkInfo."""
 
@@ -1563,7 +1502,6 @@ class IterLinkInfoTask(Record):
     _TEXT: ClassVar[tuple[str, ...]] = ()
 
 
-@dataclass(slots=True)
 class IterLinkInfo(Record):
     """``union bpf_iter_link_info``."""
 

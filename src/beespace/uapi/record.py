@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import struct
 from struct import Struct
-from typing import ClassVar, TypeVar
+from typing import ClassVar, TypeVar, dataclass_transform
 
 from beespace.errors import InputError
 
@@ -26,6 +26,7 @@ class TailError(InputError):
         self.errno = err
 
 
+@dataclass_transform(eq_default=True)
 class Record:
     """A C struct as a mutable value. Pointers are u64 addresses; ``char x[n]`` is bytes without trailing NULs.
 
@@ -33,12 +34,31 @@ class Record:
     in it is a bytes field ``u`` and its arms are properties that unpack from and pack into it.
     """
 
-    __slots__ = ()
     SIZE: ClassVar[int]
     _LAYOUT: ClassVar[Struct]
     _FIELDS: ClassVar[tuple[str, ...]]  # in the order of _LAYOUT
     _BYTES: ClassVar[tuple[tuple[str, int], ...]]  # arrays and unions: name, size
     _TEXT: ClassVar[tuple[str, ...]]  # char arrays
+
+    # What @dataclass would write for each of 60 classes, at no cost at import. Defaults are class attributes.
+    def __init__(self, *args: int | bytes, **kwargs: int | bytes) -> None:
+        if len(args) > len(self._FIELDS):
+            raise TypeError(f"{type(self).__name__} has {len(self._FIELDS)} fields, {len(args)} values were given")
+        self.__dict__.update(zip(self._FIELDS, args, strict=False))
+        for name, value in kwargs.items():
+            if name not in self._FIELDS or name in self.__dict__:
+                raise TypeError(f"{type(self).__name__}: no field {name!r}, or it is given twice")
+            self.__dict__[name] = value
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self._FIELDS)
+
+    __hash__ = None  # type: ignore[assignment]  # mutable
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={getattr(self, name)!r}' for name in self._FIELDS)})"
 
     def pack(self) -> bytearray:
         """The struct as C has it, SIZE bytes, padding zero.

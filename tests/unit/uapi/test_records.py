@@ -1,6 +1,5 @@
 """Records of bpf(2): layout, conversion, unknown tails."""
 
-import dataclasses
 import errno
 
 import pytest
@@ -112,5 +111,17 @@ COMMAND_NAMES = {
 
 @pytest.mark.parametrize("record", RECORDS, ids=lambda r: r.__name__)
 def test_fields_of_a_record_are_those_of_its_layout(record):
-    assert tuple(f.name for f in dataclasses.fields(record)) == record._FIELDS
+    declared = tuple(name for name, kind in vars(record)["__annotations__"].items() if "ClassVar" not in kind)
+    assert declared == record._FIELDS
     assert record._LAYOUT.size == record.SIZE
+
+
+def test_records_behave_like_dataclasses():
+    record = attr.MapCreateAttr(2, key_size=4)
+    assert (record.map_type, record.key_size, record.value_size) == (2, 4, 0)
+    assert record == attr.MapCreateAttr(map_type=2, key_size=4)
+    assert record != attr.MapCreateAttr(map_type=3, key_size=4)
+    assert repr(record).startswith("MapCreateAttr(map_type=2, key_size=4, value_size=0")
+    for args, kwargs in (((1,), {"map_type": 1}), ((), {"nope": 1}), ((0,) * 40, {})):
+        with pytest.raises(TypeError):
+            attr.MapCreateAttr(*args, **kwargs)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from beespace.decl.prog import ProgType, VerifiedProgram, XlatedProgram
     from beespace.decl.run import Executable
+    from beespace.errors import Unsupported
     from beespace.kernel.btf_cmds import BtfObject
     from beespace.kernel.kernel import Kernel
     from beespace.maps.base import BpfMap
@@ -23,6 +24,7 @@ class BpfProg:
     :ivar load_time: ns of CLOCK_BOOTTIME; ``created_by_uid`` of the loading task.
     :ivar text: the guest addresses its instructions have (nothing is stored there).
     :ivar func_info: the records as loaded, ``line_info`` likewise.
+    :ivar unsupported: why it cannot run, None when it can.
     :ivar run_time_ns: with BPF_ENABLE_STATS, ``run_cnt`` likewise.
     """
 
@@ -49,10 +51,16 @@ class BpfProg:
     run_cnt: int = 0
     recursion_misses: int = 0
     streams: Any = None
+    unsupported: Unsupported | None = None
     _executable: Executable | None = None
 
     def executable(self, kernel: Kernel) -> Executable:
-        """The program as the kernel's engine prepared it, at first use."""
+        """The program as the kernel's engine prepared it, at first use.
+
+        :raises Unsupported: it was verified, but uses what does not exist at run time.
+        """
+        if self.unsupported is not None:
+            raise self.unsupported
         if self._executable is None:
             self._executable = kernel.pipeline.engine.prepare(self.xlated)
         return self._executable

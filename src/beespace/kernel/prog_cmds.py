@@ -10,7 +10,7 @@ from collections.abc import Callable
 from errno import E2BIG, EACCES, EFAULT, EINVAL, EPERM
 from typing import TYPE_CHECKING, Any
 
-from beespace.decl.prog import FuncInfo, LineInfo, Program
+from beespace.decl.prog import FuncInfo, LineInfo, Program, XlatedProgram
 from beespace.errors import ENOTSUPP, SyscallError, Unsupported, VerifierError
 from beespace.isa import decode_insns
 from beespace.kernel.idr import File
@@ -24,7 +24,7 @@ from beespace.uapi.attr import BpfFuncInfo, BpfLineInfo, GetIdAttr, ProgBindMapA
 if TYPE_CHECKING:
     from beespace.btf import Btf
     from beespace.decl.map import MapLayout, MapMeta
-    from beespace.decl.prog import ProgType, VerifiedProgram, XlatedProgram
+    from beespace.decl.prog import ProgType, VerifiedProgram
     from beespace.kernel.btf_cmds import BtfObject
     from beespace.kernel.kernel import Kernel
     from beespace.mem import Region
@@ -95,7 +95,7 @@ def prog_load(kernel: Kernel, attr: ProgLoadAttr) -> int:
         kern_version=attr.kern_version,
     )
     verified = _verify(kernel, program, attr, log)
-    xlated, text = _translate(kernel, verified)
+    xlated, text, unsupported = _translate(kernel, verified)
     prog = BpfProg(
         name=name,
         prog_type=prog_type,
@@ -113,6 +113,7 @@ def prog_load(kernel: Kernel, attr: ProgLoadAttr) -> int:
         dst_prog=dst_prog,
         func_info=b"".join(record[: BpfFuncInfo.SIZE] for record in func_info),
         line_info=b"".join(record[: BpfLineInfo.SIZE] for record in line_info),
+        unsupported=unsupported,
     )
     for obj in (btf, attach_btf, dst_prog):
         if obj is not None:
@@ -276,7 +277,8 @@ def _verify(kernel: Kernel, program: Program, attr: ProgLoadAttr, log: UserLog) 
     return verified
 
 
-def _translate(kernel: Kernel, verified: VerifiedProgram) -> tuple[XlatedProgram, Region]:
+# A program that uses what does not exist at run time is loaded all the same: verdict and dump do not depend on it.
+def _translate(kernel: Kernel, verified: VerifiedProgram) -> tuple[XlatedProgram, Region, Unsupported | None]:
     size = 8 * (len(verified.insns) + 8) * _TEXT_SPARE
     text = kernel.space.alloc(size, name=f"text of {verified.program.name or 'a program'}", writable=False)
     kernel.space.set_bounds(text, text.first, 0)  # an address, nothing to read
@@ -288,10 +290,16 @@ def _translate(kernel: Kernel, verified: VerifiedProgram) -> tuple[XlatedProgram
         xlated = kernel.pipeline.xlate(
             verified, kernel.registry, map_layout=map_layout, text=text.first, symbol_address=kernel.symbol_address
         )
+    except Unsupported as error:
+        name, prog_type = verified.program.name, verified.program.prog_type
+        untranslated = XlatedProgram(
+            verified, name, prog_type, verified.insns, verified.subprogs, aux=verified.aux, line_info=verified.line_info
+        )
+        return untranslated, text, error
     except BaseException:
         kernel.space.free(text)
         raise
-    return xlated, text
+    return xlated, text, None
 
 
 def prog_get_next_id(kernel: Kernel, attr: GetIdAttr) -> int:

@@ -64,10 +64,19 @@ def test_which_contexts_are_taken(linux_kernel, prog_type):
     check(linux_kernel, PacketProgram(prog_type, "r0 = 1; exit"), runs)
 
 
-@pytest.mark.parametrize("record", [{"flags": 1}, {"flags": 8}, {"cpu": 1}, {"batch_size": 1}, {"repeat": 3}], ids=str)
+@pytest.mark.parametrize("record", [{"flags": 1}, {"flags": 8}, {"cpu": 1}, {"batch_size": 1}], ids=str)
 @pytest.mark.parametrize("prog_type", CTX_BYTES, ids=NAMES.get)
 def test_which_parameters_are_taken(linux_kernel, prog_type, record):
     check(linux_kernel, PacketProgram(prog_type, "r0 = 1; exit"), [(frame(64), None)], **record)
+
+
+@pytest.mark.slow  # Linux waits for RCU when it prepares an XDP program for several runs
+@pytest.mark.parametrize("prog_type", CTX_BYTES, ids=NAMES.get)
+def test_several_runs_see_what_those_before_left(linux_kernel, prog_type):
+    source = "r6 = r1; r2 = -4; call bpf_xdp_adjust_tail; exit"
+    if prog_type != XDP:
+        source = "r6 = r1; r0 = *(u32 *)(r6 + 48); r0 += 1; *(u32 *)(r6 + 48) = r0; exit"
+    check(linux_kernel, PacketProgram(prog_type, source), [(frame(64), bytes(CTX_BYTES[prog_type]))], repeat=3)
 
 
 def field_loads(fields):
@@ -91,11 +100,12 @@ def full_ctx():
 
 
 @pytest.mark.parametrize("prog_type", [SOCKET_FILTER, CLS, XDP, uapi.BPF_PROG_TYPE_CGROUP_SKB], ids=NAMES.get)
-def test_every_field_in_every_width(linux_kernel, prog_type):
+@pytest.mark.parametrize("part", range(3))
+def test_every_field_in_every_width(linux_kernel, prog_type, part):
     last = "r0 &= 1; exit" if prog_type == uapi.BPF_PROG_TYPE_CGROUP_SKB else "exit"
     packets = [frame(60, IP), frame(60, IP6, b"\xff" * 6), frame(60, ARP, b"\1" + bytes(5)), frame(60, LLC, b"\2" * 6)]
     contexts = [None] * 4 if prog_type == XDP else [None, bytes(192), full_ctx(), full_ctx()]
-    for access, off, more in field_loads(REGISTRY.prog_types[prog_type].ctx_fields):
+    for access, off, more in list(field_loads(REGISTRY.prog_types[prog_type].ctx_fields))[part::3]:
         prog = PacketProgram(prog_type, f"r6 = r1; r0 = *{access}(r6 + {off}); {more} {last}")
         check(linux_kernel, prog, list(zip(packets, contexts, strict=True)))
 
@@ -198,6 +208,8 @@ ROOM_FLAGS = (
     0, *(1 << i for i in range(11)), 6, 24, 2 | 8, 2 | 16, 4 | 16, 2 | 24, 384, 256 | 32, 2 | 8 | 14 << 56,
     2 | 64 | 14 << 56, 2 | 64 | 13 << 56, 2 | 60 << 56,
 )  # fmt: skip
+FLAGS = (0, 1, 2, 3, 8, 1 << 32, 1 << 63)
+LENGTH_CHANGES = (0, 1, -1, -100, 65474, 65488, 65489, 65550, 0x7FFFFFFF, -0x80000000)
 
 
 def table(*dims):
@@ -223,6 +235,20 @@ SKB_CALLS = {
     + table(["ctx"], (8, 14, 40, -8, -20), (0, 1), ROOM_FLAGS),
     "bpf_skb_vlan_push": table(["ctx"], ETHER_TYPES, (0, 1, 0x3064, 0xFFFF, 0x10000)),
     "bpf_skb_vlan_pop": [("ctx",)],
+    "bpf_skb_ecn_set_ce": [("ctx",)],
+    "bpf_skb_set_tstamp": table(["ctx"], (0, 1, 1 << 40), (0, 1, 2, 3)),
+    "bpf_redirect": table((0, 1, 999), FLAGS),
+    "bpf_redirect_peer": table((0, 1, 999), FLAGS),
+    "bpf_redirect_neigh": table((1, 999), ["-32"], (0, 1, 19, 20, 24), FLAGS),
+    "bpf_clone_redirect": table(["ctx"], (0, 999999), FLAGS),
+    "bpf_check_mtu": table(["ctx"], (0, 1, 999999), ["-16"], LENGTH_CHANGES, (0, 1, 2)),
+    "bpf_skb_get_tunnel_key": table(["ctx"], ["-16"], [16], (0, 1, 4)),
+    "bpf_skb_get_tunnel_opt": [("ctx", "-16", 16)],
+    "bpf_skb_get_xfrm_state": [("ctx", 0, "-16", 16, 0)],
+    "bpf_get_socket_uid": [("ctx",)],
+    "bpf_get_cgroup_classid": [("ctx",)],
+    "bpf_skb_cgroup_classid": [("ctx",)],
+    "bpf_get_route_realm": [("ctx",)],
 }
 XDP_OFFSETS = (0, 1, 4, 14, 46, 47, 60, 61, 100, 216, 217, 255, 256, 480, 481, 575, 3506, 4096, 8986, 8987)
 XDP_DIFFERENCES = (-(2**31), *(sign * n for n in (*XDP_OFFSETS, 0x7FFFFFFF) for sign in (1, -1)))
@@ -234,12 +260,14 @@ XDP_CALLS = {
     "bpf_xdp_adjust_meta": table(["ctx"], XDP_DIFFERENCES),
     "bpf_xdp_load_bytes": table(["ctx"], XDP_LOADS, ["-16"], (1, 8, 16)),
     "bpf_xdp_store_bytes": table(["ctx"], XDP_LOADS, ["-16"], (1, 16)),
+    "bpf_redirect": table((0, 1, 999), FLAGS),
+    "bpf_check_mtu": table(["ctx"], (0, 1, 999999), ["-16"], LENGTH_CHANGES, (0, 1, 2)),
 }
 
 
 def some(rows):
     """A sample that is always the same."""
-    return random.Random(0).sample(rows, min(len(rows), 15))
+    return random.Random(0).sample(rows, min(len(rows), 9))
 
 
 @pytest.mark.parametrize("name", SKB_CALLS)
@@ -293,3 +321,80 @@ def test_several_helpers_of_skbs_one_after_another(linux_kernel, seed):
     for _ in range(8):
         names = draw.choices(CHAINED, k=4)
         check(linux_kernel, skb_program([call(name, *draw.choice(SKB_CALLS[name])) for name in names]), SKB_RUNS)
+
+
+# ------------------------------------------------------------------ more than a call
+
+TOS = 15
+
+
+@pytest.mark.parametrize("tags", range(4))
+def test_congestion_marks(linux_kernel, tags):
+    push = call("bpf_skb_vlan_push", "ctx", 0x0081, 5)
+    runs = [
+        (data[:TOS] + bytes([tos]) + data[TOS + 1 :], bytes(192))
+        for data in SKB_FRAMES[:6]
+        for tos in (0, 1, 2, 3, 0x10, 0x20, 0x30, 0xFD, 0xFE)
+    ]
+    check(linux_kernel, skb_program([push] * tags + [call("bpf_skb_ecn_set_ce", "ctx")]), runs)
+
+
+@pytest.mark.parametrize("given", [0, 1, 1500, 65536, 65537, 0x7FFFFFFF, 0xFFFFFFFF], ids=hex)
+@pytest.mark.parametrize("program", [skb_program, xdp_program], ids=["skb", "xdp"])
+def test_mtu_of_a_given_length(linux_kernel, program, given):
+    store = f"r1 = {given} ll; *(u32 *)(r10 - 16) = r1;"
+    for change, flags in some(table(LENGTH_CHANGES, (0, 1))):
+        prog = program([store + call("bpf_check_mtu", "ctx", 0, "-16", change, flags)])
+        check(linux_kernel, prog, SKB_RUNS if program is skb_program else XDP_RUNS)
+
+
+@pytest.mark.parametrize("program", [skb_program, xdp_program], ids=["skb", "xdp"])
+@pytest.mark.parametrize("family", [0, 1, 2, 10])
+def test_routes_where_nothing_is_forwarded(linux_kernel, program, family):
+    zero = "r1 = 0;" + "".join(f"*(u64 *)(r10 - {off}) = r1;" for off in range(72, 137, 8))
+    for ifindex, source, size, flags in some(table((0, 1, 999999), (0, 0xFF, 0x80FE, 0xC0FE), (63, 64), (0, 63, 64))):
+        fill = f"r1 = {family}; *(u8 *)(r10 - 136) = r1; r1 = {ifindex}; *(u32 *)(r10 - 128) = r1;"
+        fill += f"r1 = {source}; *(u16 *)(r10 - 120) = r1;"
+        prog = program([zero + fill + call("bpf_fib_lookup", "ctx", "-136", size, flags)])
+        check(linux_kernel, prog, (SKB_RUNS if program is skb_program else XDP_RUNS)[2:4])
+
+
+@pytest.mark.parametrize("name", ["bpf_sk_lookup_tcp", "bpf_sk_lookup_udp", "bpf_skc_lookup_tcp"])
+@pytest.mark.parametrize("program", [skb_program, xdp_program], ids=["skb", "xdp"])
+def test_sockets_that_are_not_there(linux_kernel, program, name):
+    zero = "r1 = 0;" + "".join(f"*(u64 *)(r10 - {off}) = r1;" for off in range(8, 72, 8))
+    release = "if r0 == 0 goto none; r1 = r0; call bpf_sk_release; r0 = 55; none:"
+    for size, netns in table((8, 12, 36), (0, -1)):
+        prog = program([zero + call(name, "ctx", "-64", size, netns, 0) + release])
+        check(linux_kernel, prog, (SKB_RUNS if program is skb_program else XDP_RUNS)[2:4])
+
+
+@pytest.mark.parametrize("name", ["bpf_sk_fullsock", "bpf_get_listener_sock", "bpf_tcp_sock"])
+def test_views_of_the_socket(linux_kernel, name):
+    ask = f"r9 = *(u64 *)(r6 + 168); r0 = 77; if r9 == 0 goto none; r1 = r9; call {name};"
+    ask += "if r0 == 0 goto none; r0 = *(u32 *)(r0 + 4); none:"
+    check(linux_kernel, skb_program([ask]), SKB_RUNS)
+
+
+@pytest.mark.parametrize("flags", [0, 1])
+def test_assigning_the_socket_outside_of_ingress(linux_kernel, flags):
+    ask = f"r9 = *(u64 *)(r6 + 168); r0 = 77; if r9 == 0 goto none; r1 = r6; r2 = r9; r3 = {flags};"
+    check(linux_kernel, skb_program([ask + "call bpf_sk_assign; none:"]), SKB_RUNS)
+
+
+NET, LINK = -0x100000, -0x200000
+LD_OFFSETS = (
+    0, 13, 14, 47, 48, 58, 60, 61, 62, 63, 3061, 0x7FFFFFFF, -1, -0x1000, NET, NET + 9, NET + 46, NET + 48, NET - 1,
+    LINK, LINK + 12, LINK + 58, LINK + 62, LINK - 1, -(2**31),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("bits", [8, 16, 32])
+@pytest.mark.parametrize("prog_type", [SOCKET_FILTER, CLS], ids=NAMES.get)
+def test_loads_of_packets(linux_kernel, prog_type, bits):
+    runs = [(data, None) for data in SKB_FRAMES]
+    for off in LD_OFFSETS:
+        check(linux_kernel, PacketProgram(prog_type, f"r6 = r1; r0 = *(u{bits} *)skb[{off}]; exit"), runs)
+    for off, index in table((0, 14, -1, 0x7FFFFFFF), (0, 1, 0xFFFFFFFF, -0x100000)):
+        source = f"r6 = r1; r7 = {index} ll; r0 = *(u{bits} *)skb[r7 + {off}]; exit"
+        check(linux_kernel, PacketProgram(prog_type, source), runs)

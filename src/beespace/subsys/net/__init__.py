@@ -9,8 +9,11 @@ MODULES = (
     "protos_skb",
     "protos_sock",
     "protos_xdp",
+    "routes",
     "skb_helpers",
+    "skb_marks",
     "sock_types",
+    "sockets",
     "struct_ops",
     "xdp",
 )

@@ -11,7 +11,7 @@
     u64 frags                     u64 sk, u64 flow_keys           XDP: fragments, one behind the other
     u32 frags_size                                                their bytes, 0 when the frame is linear
                                   u32 mac_header, network_header, transport_header (offsets from head), u32 csum_state
-                                  u32 skb_head (offset from head: where the kernel's buffer would start)
+                                  u32 skb_head (offset from head: where the kernel's buffer would start), u32 mac_len
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ SKB = PacketLayout(
         ("transport_header", 4),
         ("csum_state", 4),
         ("skb_head", 4),
+        ("mac_len", 4),
     ),
 )
 

@@ -12,10 +12,13 @@ from beespace.decl.words import be16
 from beespace.errors import SyscallError, Unsupported
 from beespace.mem import raw
 from beespace.subsys.net.context import SKB, PacketContext
+from beespace.subsys.net.sockets import SOCK_STATE, TCP_CLOSE
 from beespace.subsys.net.testrun import ETH_HLEN, LOOPBACK_IFINDEX, read_ctx
 from beespace.uapi import bpf as uapi
 
 __all__ = [
+    "AF_INET",
+    "AF_INET6",
     "ETH_P_8021AD",
     "ETH_P_8021Q",
     "ETH_P_IP",
@@ -56,9 +59,7 @@ _DATA_AT = 16 * 1024
 
 _GSO_MAX_SEGS, _GSO_LEGACY_MAX_SIZE = 65535, 65536
 
-# Offsets in struct bpf_sock.
-_SOCK_STATE, _SOCK_RX_QUEUE_MAPPING = 72, 76
-_TCP_CLOSE = 7
+_SOCK_RX_QUEUE_MAPPING = 76  # offset in struct bpf_sock
 
 _L2_TYPES = {uapi.BPF_PROG_TYPE_SCHED_CLS, uapi.BPF_PROG_TYPE_SCHED_ACT}
 
@@ -125,6 +126,9 @@ def set_len(packet: PacketContext) -> None:
     """Keep ``len`` and what the guest may access equal to what the packet has (bpf_compute_data_pointers())."""
     packet.set_u32(FIELD["len"], packet.length)
     packet.expose()
+    mac = packet.get("head") + packet.get("mac_header")
+    if mac < packet.data:  # socket filters start behind the Ethernet header; LD_ABS reaches it
+        packet.mem.set_bounds(packet.region, mac, packet.data_end - mac)
 
 
 def skb_cow(packet: PacketContext, headroom: int) -> None:
@@ -177,7 +181,7 @@ def _build_sock(env: TestRunEnv, data: bytes, proto: int) -> int:
         for i in range(4):
             words[28 + 4 * i] = int.from_bytes(ip[8 + 4 * i : 12 + 4 * i], "little")
             words[56 + 4 * i] = int.from_bytes(ip[24 + 4 * i : 28 + 4 * i], "little")
-    words[_SOCK_STATE] = _TCP_CLOSE
+    words[SOCK_STATE] = TCP_CLOSE
     words[_SOCK_RX_QUEUE_MAPPING] = 0xFFFF_FFFF  # none recorded
     for off, word in words.items():
         raw.store32(sock + off, word)

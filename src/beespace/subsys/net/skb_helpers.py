@@ -200,6 +200,7 @@ def bpf_skb_change_head(run: RunContext, skb: int, head_room: int, flags: int) -
     packet.set("data", packet.data - head_room)
     raw.fill(packet.data, 0, head_room)
     packet.set("mac_header", packet.data - packet.get("head"))
+    packet.set("mac_len", _mac_len(packet))
     _sync(packet)
     return 0
 
@@ -377,6 +378,7 @@ def _insert_tag(packet: PacketContext) -> None:
     tag = proto.to_bytes(2, "little") + tci.to_bytes(2, "big")
     raw.write_bytes(packet.data, addresses + tag)
     packet.set("mac_header", packet.get("mac_header") - 4)
+    packet.set("network_header", packet.get("network_header") - 4)
     packet.set_u32(FIELD["protocol"], proto)
 
 
@@ -422,6 +424,7 @@ def _remove_tag(packet: PacketContext) -> tuple[int, int]:
     packet.set("mac_header", packet.get("mac_header") + 4)
     if _offset_of(packet, "network_header") < ETH_HLEN:
         packet.set("network_header", packet.data + ETH_HLEN - packet.get("head"))
+    packet.set("mac_len", _mac_len(packet))
     _set_protocol(packet, eth_type(header[16:18] + raw.read_bytes(packet.data + ETH_HLEN, 2)))
     return 0, tci
 

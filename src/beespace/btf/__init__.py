@@ -27,6 +27,7 @@ from beespace.btf.fields import MAP_FIELDS, OBJECT_FIELDS, check_and_fixup_field
 from beespace.btf.raw_dump import dump_json, dump_raw
 from beespace.btf.record import BtfField, BtfRecord
 from beespace.btf.resolve import FieldRef
+from beespace.btf.show import show_value
 from beespace.btf.source import elf_section, open_btf, open_kernel_btf, target_btf
 from beespace.btf.types import (
     INT_BOOL,
@@ -137,6 +138,7 @@ __all__ = [
     "parse_fields",
     "parse_struct_metas",
     "patch_insn",
+    "show_value",
     "target_btf",
     "type_name",
 ]

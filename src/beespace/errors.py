@@ -45,6 +45,8 @@ def errno_name(err: int) -> str:
     """Symbolic name of a (positive) errno, ``ENOTSUPP`` for the kernel's 524."""
     if err == ENOTSUPP:
         return "ENOTSUPP"
+    if err == _errno.EOPNOTSUPP:  # Python prefers ENOTSUP, a name that the kernel does not use
+        return "EOPNOTSUPP"
     return _errno.errorcode.get(err, str(err))
 
 

@@ -362,6 +362,7 @@ class Kernel:
         self._by_descriptor.pop(bpf_map.descriptor, None)
         self.release_map_btf(bpf_map)
         bpf_map.map_free()
+        bpf_map.free_memory()
 
     def put_prog(self, prog: BpfProg) -> None:
         """bpf_prog_put()."""

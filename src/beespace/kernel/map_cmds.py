@@ -93,12 +93,13 @@ def map_create(kernel: Kernel, attr: MapCreateAttr) -> int:
         raise SyscallError(EPERM, what, hint="CAP_BPF is missing")
     bpf_map = storage(attr, kernel.map_env)
     try:
+        bpf_map.map_alloc()
         bpf_map.name = obj_name(attr.map_name)
         if attr.btf_key_type_id or attr.btf_value_type_id or attr.btf_vmlinux_value_type_id:
             _set_btf(kernel, bpf_map, attr)
     except BaseException:
         kernel.release_map_btf(bpf_map)
-        bpf_map.map_free()
+        bpf_map.free_memory()
         raise
     bpf_map.id = kernel.maps.alloc(bpf_map)
     bpf_map.publish()

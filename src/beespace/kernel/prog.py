@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from beespace.maps.fd_array import ProgOwner
+from beespace.uapi import bpf as uapi
+
 if TYPE_CHECKING:
     from beespace.decl.prog import ProgType, VerifiedProgram, XlatedProgram
     from beespace.decl.run import Executable
@@ -64,6 +67,11 @@ class BpfProg:
         if self._executable is None:
             self._executable = kernel.pipeline.engine.prepare(self.xlated)
         return self._executable
+
+    def owner(self) -> ProgOwner:
+        """What program arrays compare."""
+        frags = bool(self.prog_flags & uapi.BPF_F_XDP_HAS_FRAGS)
+        return ProgOwner(self.prog_type.id, self.expected_attach_type, frags)
 
     def free(self, kernel: Kernel) -> None:
         """Drop what it holds: nothing refers to it and it does not run."""

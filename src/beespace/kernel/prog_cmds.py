@@ -17,6 +17,7 @@ from beespace.kernel.idr import File
 from beespace.kernel.map_cmds import obj_name
 from beespace.kernel.prog import BpfProg
 from beespace.kernel.vlog import UserLog
+from beespace.maps.fd_array import ProgArray
 from beespace.sim import CLOCK_BOOTTIME
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import BpfFuncInfo, BpfLineInfo, GetIdAttr, ProgBindMapAttr, ProgLoadAttr
@@ -115,11 +116,14 @@ def prog_load(kernel: Kernel, attr: ProgLoadAttr) -> int:
         line_info=b"".join(record[: BpfLineInfo.SIZE] for record in line_info),
         unsupported=unsupported,
     )
+    used = [kernel.maps.get(n, "map") for n in dict.fromkeys([*fds.bound, *(meta.id for meta in verified.used_maps)])]
+    if not all(bpf_map.admit(prog) for bpf_map in used if isinstance(bpf_map, ProgArray)):
+        kernel.space.free(text)
+        raise SyscallError(EINVAL, _WHAT, hint="a program array that it refers to holds programs of another kind")
     for obj in (btf, attach_btf, dst_prog):
         if obj is not None:
             obj.refcnt += 1
-    for map_id in dict.fromkeys([*fds.bound, *(meta.id for meta in verified.used_maps)]):
-        bpf_map = kernel.maps.get(map_id, "map")
+    for bpf_map in used:
         bpf_map.refcnt += 1
         prog.used_maps.append(bpf_map)
     kernel.runs.add(prog)

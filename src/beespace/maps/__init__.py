@@ -3,6 +3,11 @@
 # What Registry.build() looks into: modules of this package.
 MODULES: tuple[str, ...] = (
     "arraymap",
+    "bloom_filter",
+    "fd_array",
     "hashtab",
     "helpers",
+    "lru_hash",
+    "map_in_map",
+    "queue_stack",
 )

@@ -8,22 +8,18 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from errno import E2BIG, EEXIST, EINVAL, ENOENT
-from typing import TYPE_CHECKING
 
 from beespace.btf import Int
 from beespace.decl.map import MapLayout, MapType
 from beespace.errors import SyscallError, Unsupported
 from beespace.maps import array_core as core
-from beespace.maps.base import BpfMap, ForEachCallback, access_flags_ok, numa_node, round8, value_name
+from beespace.maps.base import BpfMap, ForEachCallback, access_flags_ok, numa_node, round8
 from beespace.maps.copy_core import copy_value_long
 from beespace.maps.env import MapEnv
 from beespace.maps.state import CopyPlan, array_state
 from beespace.mem import PAGE_BYTES, raw
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import MapCreateAttr
-
-if TYPE_CHECKING:
-    from beespace.mem import Region
 
 __all__ = ["ARRAY", "PERCPU_ARRAY", "ArrayMap", "PercpuArrayMap", "array_map_alloc_check"]
 
@@ -68,9 +64,10 @@ class ArrayMap(BpfMap):
     BATCH_OPS = frozenset({"lookup", "update"})
     HAS_MMAP = True
 
-    def __init__(self, attr: MapCreateAttr, env: MapEnv) -> None:
-        super().__init__(attr, env)
-        self.elem_size = round8(attr.value_size)
+    def map_alloc(self) -> None:
+        """The values. :raises SyscallError: E2BIG, ENOMEM."""
+        attr, env = self.attr, self.env
+        self.elem_size = round8(self.stored_size)
         mask = (1 << (attr.max_entries - 1).bit_length()) - 1
         slots = attr.max_entries
         if not env.features.bypass_spec_v1:
@@ -85,17 +82,13 @@ class ArrayMap(BpfMap):
         if attr.map_flags & uapi.BPF_F_MMAPABLE:
             align = PAGE_BYTES
             self.mmap_bytes = -(-size // PAGE_BYTES) * PAGE_BYTES
-        self.region = env.space.alloc(
-            env.check_size(self.mmap_bytes or size),
-            name=value_name(attr),
-            stride=self.elem_size,
-            high=attr.value_size,
-            align=align,
+        region = self.alloc(
+            self.mmap_bytes or size, self.value_name, stride=self.elem_size, high=self.stored_size, align=align
         )
         if self.mmap_bytes:
-            env.space.set_bounds(self.region, self.region.base, size)
-        self.values = self.region.base
-        self._keys: Region | None = None  # what callbacks of map_for_each_callback() get, one for each that runs
+            env.space.set_bounds(region, region.base, size)
+        self.values = region.base
+        self._keys = 0  # address of what callbacks of map_for_each_callback() get, one for each that runs
         self._depth = 0
         state = array_state(self.state)
         state.values = self.values
@@ -104,7 +97,12 @@ class ArrayMap(BpfMap):
         state.index_mask = mask
         state.max_entries = attr.max_entries
         state.cpus = env.features.cpus
-        state.plan.size = attr.value_size
+        state.plan.size = self.stored_size
+
+    @property
+    def stored_size(self) -> int:
+        """Bytes of an element in memory."""
+        return self.value_size
 
     @classmethod
     def map_alloc_check(cls, attr: MapCreateAttr, env: MapEnv) -> None:
@@ -129,15 +127,11 @@ class ArrayMap(BpfMap):
         return plan
 
     def map_free(self) -> None:
-        """Free special fields of all values, then the memory."""
+        """Free special fields of all values."""
         if self.has_fields_to_free:
             for index in range(self.max_entries):
                 for cpu in range(self.env.features.cpus if self.PERCPU else 1):
                     self.free_fields(self.value_address(index, cpu))
-        self.env.space.free(self.region)
-        if self._keys is not None:
-            self.env.space.free(self._keys)
-        super().map_free()
 
     def value_address(self, index: int, cpu: int = 0) -> int:
         """Where a value is; *index* is in range."""
@@ -164,11 +158,11 @@ class ArrayMap(BpfMap):
 
     def map_for_each_callback(self, callback: ForEachCallback, cpu: int) -> int:
         """bpf_for_each_array_elem(): by index."""
-        if self._keys is None:
-            self._keys = self.env.space.alloc(_NESTED_KEYS * 8, name="map_key", writable=False, stride=8, high=4)
+        if not self._keys:
+            self._keys = self.alloc(_NESTED_KEYS * 8, "map_key", writable=False, stride=8, high=4).base
         if self._depth == _NESTED_KEYS:
             raise Unsupported(f"bpf_for_each_map_elem() nested {_NESTED_KEYS} times on one map")
-        key = self._keys.base + 8 * self._depth
+        key = self._keys + 8 * self._depth
         self._depth += 1
         visited = 0
         try:

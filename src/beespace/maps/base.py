@@ -23,8 +23,9 @@ from beespace.uapi.attr import MapCreateAttr
 
 if TYPE_CHECKING:
     from beespace.btf import Btf
+    from beespace.mem import Region
 
-__all__ = ["BpfMap", "Buffer", "access_flags_ok", "numa_node", "round8", "value_name"]
+__all__ = ["BpfMap", "Buffer", "access_flags_ok", "numa_node", "round8"]
 
 # struct bpf_map of 6.18 (x86-64): offset, struct code. Programs read these through a map pointer.
 _DESCRIPTOR = {
@@ -55,11 +56,6 @@ def access_flags_ok(flags: int) -> bool:
     return flags & _PROG_ACCESS != _PROG_ACCESS
 
 
-def value_name(attr: MapCreateAttr) -> str:
-    """What messages call the memory of a new map's values."""
-    return f"map_value of {attr.map_name.decode('utf-8', 'replace') or 'an unnamed map'}"
-
-
 class Buffer:
     """Native memory for one operation: a key or value on its way to or from the caller."""
 
@@ -81,17 +77,20 @@ class BpfMap:
 
     :ivar descriptor: guest address of the ``struct bpf_map``; ``state`` of the native struct behind it.
     :ivar map_flags: without those that belong to the fd.
+    :ivar attr: what the map was created with.
     :ivar refcnt: references of fds, pins, programs and outer maps; ``usercnt`` those of user space among them.
     :ivar writecnt: writers under way and writable mappings; a map with any cannot be frozen.
     """
 
     TYPE: ClassVar[MapType]
     PERCPU: ClassVar[bool] = False
+    MAY_BE_INNER: ClassVar[bool] = True  # has a map_meta_equal
     HAS_MMAP: ClassVar[bool] = False
     BATCH_OPS: ClassVar[frozenset[str]] = frozenset()  # of lookup, update, delete, lookup_and_delete
 
     def __init__(self, attr: MapCreateAttr, env: MapEnv) -> None:
         self.env = env
+        self.attr = attr
         self.map_type = attr.map_type
         self.key_size = attr.key_size
         self.value_size = attr.value_size
@@ -111,15 +110,40 @@ class BpfMap:
         self.descriptor = env.descriptors.alloc()
         self.state = self.descriptor + STATE_OFF
         self._meta: MapMeta | None = None
+        self._regions: list[Region] = []
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} id={self.id} {self.name!r}>"
 
     # -- creation and end
 
+    @property
+    def value_name(self) -> str:
+        """What messages call the memory of values."""
+        return f"map_value of {self.attr.map_name.decode('utf-8', 'replace') or 'an unnamed map'}"
+
     @classmethod
     def map_alloc_check(cls, attr: MapCreateAttr, env: MapEnv) -> None:
         """Refuse attributes. :raises SyscallError: EINVAL, E2BIG, EPERM, ENOTSUPP."""
+
+    def map_alloc(self) -> None:
+        """Allocate the memory of elements, with alloc(). :raises SyscallError: E2BIG, ENOMEM, EBADF, EINVAL."""
+
+    def alloc(self, size: int, name: str, **kinds: int) -> Region:
+        """Guest memory that goes with the map. :raises SyscallError: ENOMEM."""
+        region = self.env.space.alloc(
+            self.env.check_size(size),
+            name=name,
+            **kinds,  # type: ignore[arg-type]
+        )
+        self._regions.append(region)
+        return region
+
+    def alloc_hidden(self, size: int, name: str) -> int:
+        """Address of zeroed memory that goes with the map and is not for the guest."""
+        region = self.alloc(size, name)
+        self.env.space.set_bounds(region, region.base, 0)
+        return region.first
 
     def map_check_btf(self, key: int, value: int) -> None:
         """Refuse the BTF types (ids in ``self.btf``, key 0 for none). :raises SyscallError: EINVAL."""
@@ -168,7 +192,13 @@ class BpfMap:
         """The last reference of user space is gone (fds and pins)."""
 
     def map_free(self) -> None:
-        """Free elements and memory. Subclasses free theirs first."""
+        """Free what elements hold; then free_memory()."""
+
+    def free_memory(self) -> None:
+        """Give back all that alloc() gave, and the descriptor."""
+        for region in self._regions:
+            self.env.space.free(region)
+        self._regions.clear()
         self.env.descriptors.free(self.descriptor)
 
     # -- what programs and bpf(2) do

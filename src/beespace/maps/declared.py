@@ -5,34 +5,17 @@ Verification never depends on an implementation: a program may refer to such a m
 
 from __future__ import annotations
 
-from errno import EINVAL
 from typing import Any, NoReturn
 
 from beespace.decl.map import MapType
-from beespace.errors import SyscallError, Unsupported
+from beespace.errors import Unsupported
 from beespace.maps.base import BpfMap, ForEachCallback
-from beespace.maps.env import MapEnv
-from beespace.uapi import bpf as uapi
-from beespace.uapi.attr import MapCreateAttr
 
 __all__ = ["DeclaredMap", "declared_storage"]
-
-_OF_MAPS = (uapi.BPF_MAP_TYPE_ARRAY_OF_MAPS, uapi.BPF_MAP_TYPE_HASH_OF_MAPS)
 
 
 class DeclaredMap(BpfMap):
     """A map without storage. Every operation raises Unsupported."""
-
-    def __init__(self, attr: MapCreateAttr, env: MapEnv) -> None:
-        super().__init__(attr, env)
-        if attr.map_type in _OF_MAPS:
-            inner = env.objects.map_from_fd(attr.inner_map_fd)
-            try:
-                if inner.map_type in _OF_MAPS:
-                    raise SyscallError(EINVAL, "BPF_MAP_CREATE", hint="a map in a map in a map")
-                self.inner_map_meta = inner.meta
-            finally:
-                env.objects.put(inner)
 
     def map_check_btf(self, key: int, value: int) -> None:
         """Types are for the verifier; which a storage would refuse is the storage's business."""

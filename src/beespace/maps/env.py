@@ -54,6 +54,10 @@ class FdObjects(Protocol):
         """The program of an fd, with a reference taken. :raises SyscallError: EBADF, EINVAL."""
         ...
 
+    def map_at(self, descriptor: int) -> Any:
+        """The map whose descriptor is at a guest address."""
+        ...
+
     def put(self, obj: Any) -> None:
         """Drop a reference."""
         ...
@@ -69,6 +73,9 @@ class NoFdObjects:
     def prog_from_fd(self, fd: int) -> Any:
         """:raises SyscallError: EBADF."""
         raise SyscallError(9, f"fd {fd}")
+
+    def map_at(self, descriptor: int) -> Any:
+        """None: no map is in a map."""
 
     def put(self, obj: Any) -> None:
         """Nothing was taken."""

@@ -6,9 +6,11 @@ cdef u64 count_of(u64 state) noexcept nogil
 cdef u64 rol32(u64 x, int k) noexcept nogil
 cdef u64 jhash_final(u64 a, u64 b, u64 c) noexcept nogil
 cdef u64 jhash(u64 key, u64 size, u64 start) noexcept nogil
+cpdef u64 jhash_seeded(u64 key, u64 size, u64 seed) noexcept nogil
 cdef u64 fast_hash(u64 key, u64 size, u64 seed) noexcept nogil
 cdef bint same_key(u64 a, u64 b, u64 size) noexcept nogil
 cdef long long check_flags(u64 found, u64 flags) noexcept nogil
+cdef void percpu_fill(u64 state, u64 index, u64 value, u64 cpu, bint new) noexcept nogil
 cpdef u64 hash_of(u64 state, u64 key) noexcept nogil
 cpdef u64 hash_elem(u64 state, u64 index) noexcept nogil
 cpdef u64 hash_key(u64 state, u64 index) noexcept nogil

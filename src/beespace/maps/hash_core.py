@@ -55,7 +55,7 @@ else:
 __all__ = [
     "hash_alloc", "hash_bucket", "hash_chain", "hash_delete", "hash_elem", "hash_find", "hash_first_from",
     "hash_key", "hash_link", "hash_lookup", "hash_next", "hash_next_key", "hash_of", "hash_percpu_update",
-    "hash_push_free", "hash_unlink", "hash_update", "hash_value", "native_ops", "native_percpu_update",
+    "hash_push_free", "hash_unlink", "hash_update", "hash_value", "jhash_seeded", "native_ops", "native_percpu_update",
 ]  # fmt: skip
 
 _EINVAL = cython.declare(cython.longlong, 22)
@@ -130,6 +130,11 @@ def jhash(key: cython.ulonglong, size: cython.ulonglong, start: cython.ulonglong
         else:
             c = w32(c + (load8(key + i) << 8 * (i - 8)))
     return jhash_final(a, b, c)
+
+
+def jhash_seeded(key: cython.ulonglong, size: cython.ulonglong, seed: cython.ulonglong) -> cython.ulonglong:
+    """The kernel's jhash() and, for sizes that are multiples of 4, jhash2()."""
+    return jhash(key, size, w32(_JHASH_INITVAL + size + seed))
 
 
 # Multiply and fold, a word at a time.
@@ -344,6 +349,26 @@ def hash_update(
     return err
 
 
+# pcpu_copy_value() and pcpu_init_value()
+def percpu_fill(
+    state: cython.ulonglong,
+    index: cython.ulonglong,
+    value: cython.ulonglong,
+    cpu: cython.ulonglong,
+    new: cython.bint,
+) -> None:
+    h: cython.pointer[HashState] = hash_state(state)
+    plan: cython.ulonglong = plan_of(state)
+    i: cython.ulonglong
+    for i in range(h.cpus):
+        if cpu == _ALL_CPUS:
+            copy_value_long(plan, hash_value(state, index, i), value + i * h.value_stride)
+        elif cpu == i:
+            copy_value(plan, hash_value(state, index, i), value)
+        elif new:
+            zero_value(plan, hash_value(state, index, i))
+
+
 def hash_percpu_update(
     state: cython.ulonglong,
     key: cython.ulonglong,
@@ -359,8 +384,6 @@ def hash_percpu_update(
     h: cython.pointer[HashState] = hash_state(state)
     err: cython.longlong
     index: cython.ulonglong
-    i: cython.ulonglong
-    plan: cython.ulonglong = plan_of(state)
     if flags > _BPF_EXIST:
         return -_EINVAL
     hash_: cython.ulonglong = hash_of(state, key)
@@ -375,13 +398,7 @@ def hash_percpu_update(
         if index == 0:
             err = -_E2BIG
         else:
-            for i in range(h.cpus):
-                if cpu == _ALL_CPUS:
-                    copy_value_long(plan, hash_value(state, index, i), value + i * h.value_stride)
-                elif cpu == i:
-                    copy_value(plan, hash_value(state, index, i), value)
-                elif old == 0:
-                    zero_value(plan, hash_value(state, index, i))
+            percpu_fill(state, index, value, cpu, old == 0)
             if old == 0:
                 copy(hash_key(state, index), key, h.key_size)
                 hash_link(state, index, hash_)

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from errno import E2BIG, EINVAL, ENOENT, ENOMEM, EPERM
 
 from beespace.decl.map import MapLayout, MapType
 from beespace.errors import ENOTSUPP, SyscallError
 from beespace.maps import hash_core as core
 from beespace.maps.arraymap import PCPU_MIN_UNIT_SIZE
-from beespace.maps.base import BpfMap, Buffer, ForEachCallback, access_flags_ok, numa_node, round8, value_name
+from beespace.maps.base import BpfMap, Buffer, ForEachCallback, access_flags_ok, numa_node, round8
 from beespace.maps.env import MapEnv
 from beespace.maps.state import HASH_FAST, HASH_JHASH, CopyPlan, hash_state
 from beespace.mem import raw
@@ -68,60 +67,56 @@ class HashMap(BpfMap):
     """
 
     BATCH_OPS = frozenset({"lookup", "update", "delete", "lookup_and_delete"})
-    LRU_BYTES = 0  # words of the LRU list between header and key
+    SPARES = True  # an update replaces an element by a spare one
 
-    def __init__(self, attr: MapCreateAttr, env: MapEnv) -> None:
-        super().__init__(attr, env)
-        self.adjust_max_entries(attr)
+    def map_alloc(self) -> None:
+        """Buckets, elements, values. :raises SyscallError: E2BIG, ENOMEM."""
+        attr, env = self.attr, self.env
         if self.max_entries > _MAX_ENTRIES:
             raise SyscallError(E2BIG, "BPF_MAP_CREATE")
         cpus = env.features.cpus
-        buckets = 1 << (self.max_entries - 1).bit_length()
+        self.n_buckets = 1 << (self.max_entries - 1).bit_length()
         state = hash_state(self.state)
         state.key_size = attr.key_size
-        state.key_off = _HEADER_BYTES + self.LRU_BYTES
+        state.key_off = _HEADER_BYTES
         state.value_off = state.key_off + round8(attr.key_size)
-        state.value_stride = round8(attr.value_size)
+        state.value_stride = round8(self.stored_size)
         state.elem_size = state.value_off + (0 if self.PERCPU else state.value_stride)
         state.max_entries = self.max_entries
-        state.mask = buckets - 1
-        self.n_buckets = buckets
+        state.mask = self.n_buckets - 1
         state.cpus = cpus
         state.fresh = 1
-        state.plan.size = attr.value_size
+        state.plan.size = self.stored_size
         if attr.map_flags & uapi.BPF_F_ZERO_SEED:
             state.hash_kind, state.seed = HASH_JHASH, 0
         else:
             state.hash_kind, state.seed = HASH_FAST, env.choices.u64()
-        elements = self.max_entries + (0 if self.PERCPU or self.LRU_BYTES else cpus)  # a spare one for each CPU
-        if elements >= 1 << 31:
+        elements = self.max_entries + (cpus if self.SPARES else 0)
+        if elements >= _MAX_ENTRIES:
             raise SyscallError(ENOMEM, "BPF_MAP_CREATE")
-        self._table = env.space.alloc(env.check_size(8 * buckets + 4 * cpus), name="hash buckets")
-        env.space.set_bounds(self._table, self._table.base, 0)  # not for the guest
-        state.buckets = self._table.first
-        state.extra = state.buckets + 8 * buckets
+        state.buckets = self.alloc_hidden(8 * self.n_buckets + 4 * cpus, "hash buckets")
+        state.extra = state.buckets + 8 * self.n_buckets
         for cpu in range(cpus):
             raw.store32(state.extra + 4 * cpu, self.max_entries + 1 + cpu)
-        high = state.elem_size if self.PERCPU else state.value_off + attr.value_size
-        self.region = env.space.alloc(
-            env.check_size(elements * state.elem_size),
-            name=value_name(attr),
+        # What the guest sees of an element: its key, to read, and the value behind it.
+        elems = self.alloc(
+            elements * state.elem_size,
+            self.value_name,
             stride=state.elem_size,
             low=state.key_off,
-            high=high,
+            high=state.elem_size if self.PERCPU else state.value_off + self.stored_size,
             write_low=state.value_off,
         )
-        state.elems = self.region.base
-        self._values = None
+        state.elems = elems.base
         if self.PERCPU:
             stride = (elements + -(-64 // state.value_stride)) * state.value_stride
-            self._values = env.space.alloc(
-                env.check_size(stride * cpus), name=value_name(attr), stride=state.value_stride, high=attr.value_size
-            )
-            state.percpu, state.percpu_stride = self._values.base, stride
+            values = self.alloc(stride * cpus, self.value_name, stride=state.value_stride, high=attr.value_size)
+            state.percpu, state.percpu_stride = values.base, stride
 
-    def adjust_max_entries(self, attr: MapCreateAttr) -> None:
-        """For LRU maps with a list for each CPU."""
+    @property
+    def stored_size(self) -> int:
+        """Bytes of a value in memory."""
+        return self.value_size
 
     @classmethod
     def map_alloc_check(cls, attr: MapCreateAttr, env: MapEnv) -> None:
@@ -139,14 +134,10 @@ class HashMap(BpfMap):
         return plan
 
     def map_free(self) -> None:
-        """Free special fields of all elements, then the memory."""
+        """Free special fields of all elements."""
         if self.has_fields_to_free:
             for index in self.elements():
                 self.free_element_fields(index)
-        for region in (self._table, self.region, self._values):
-            if region is not None:
-                self.env.space.free(region)
-        super().map_free()
 
     def elements(self) -> Iterator[int]:
         """Numbers of all elements, in the order of buckets; elements may be deleted meanwhile."""
@@ -238,22 +229,34 @@ class HashMap(BpfMap):
         return raw.read_bytes(core.hash_key(self.state, index), self.key_size), self.value_sys(index, locked)
 
     def layout(self) -> MapLayout:
-        """For native lookups and updates; of LRU maps and of values with special fields, Python does more."""
-        layout = MapLayout(self.descriptor, max_entries=self.max_entries, state=self.state)
-        if self.LRU_BYTES:
-            return layout
-        lookup, update, delete = core.native_ops()
-        if self.PERCPU:
-            update = core.native_percpu_update()
+        """For native lookups and updates; of values with special fields, Python does more."""
+        lookup, update, delete = self.native_ops()
         if self.has_fields_to_free:
             update = delete = 0
-        return replace(layout, lookup=lookup, update=update, delete=delete)
+        return MapLayout(
+            self.descriptor,
+            max_entries=self.max_entries,
+            state=self.state,
+            lookup=lookup,
+            update=update,
+            delete=delete,
+        )
+
+    def native_ops(self) -> tuple[int, int, int]:
+        """Addresses of C functions, see array_core.native_ops()."""
+        return core.native_ops()
 
 
 class PercpuHashMap(HashMap):
     """Each CPU has its own copy of the values."""
 
     PERCPU = True
+    SPARES = False
+
+    def native_ops(self) -> tuple[int, int, int]:
+        """With the update of one CPU's copy."""
+        lookup, _, delete = core.native_ops()
+        return lookup, core.native_percpu_update(), delete
 
     def map_update_elem(self, key: int, value: int, flags: int, cpu: int) -> int:
         """*cpu*'s copy; 0; -EINVAL, -EEXIST, -ENOENT, -E2BIG."""
@@ -283,10 +286,14 @@ class PercpuHashMap(HashMap):
 
     def update_sys(self, key: int, value: int, flags: int, cpu: int) -> int:
         """bpf_percpu_hash_update(): the copies of all CPUs."""
-        err = core.hash_percpu_update(self.state, key, value, flags, _ALL_CPUS)
+        err = self.update_all(key, value, flags, cpu)
         if err == 0 and self.has_fields_to_free:
             self.free_element_fields(core.hash_find(self.state, key, core.hash_of(self.state, key)))
         return err
+
+    def update_all(self, key: int, value: int, flags: int, cpu: int) -> int:
+        """The copies of all CPUs of plain values."""
+        return core.hash_percpu_update(self.state, key, value, flags, _ALL_CPUS)
 
 
 HASH = MapType(

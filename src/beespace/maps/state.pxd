@@ -43,6 +43,22 @@ cdef struct HashState:
     unsigned int cpus
     CopyPlan plan
 
+cdef struct LruState:
+    u64 nodes
+    u64 lists
+    u64 locals
+    u64 evicted
+    unsigned int nr_evicted
+    unsigned int track
+    unsigned int nr_nodes
+    unsigned int cpus
+    unsigned int percpu
+    unsigned int target_free
+    unsigned int nr_scans
+
+cdef inline LruState *lru_state(u64 state) noexcept nogil:
+    return <LruState *>(state + 400)
+
 cdef inline ArrayState *array_state(u64 state) noexcept nogil:
     return <ArrayState *>state
 

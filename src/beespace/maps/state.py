@@ -10,6 +10,7 @@ import ctypes
 __all__ = [
     "HASH_FAST",
     "HASH_JHASH",
+    "LRU_OFF",
     "MAX_PIECES",
     "NULLS",
     "STATE_BYTES",
@@ -17,13 +18,16 @@ __all__ = [
     "ArrayState",
     "CopyPlan",
     "HashState",
+    "LruState",
     "array_state",
     "copy_plan",
     "hash_state",
+    "lru_state",
 ]
 
 STATE_OFF = 512  # from the descriptor
 STATE_BYTES = 512
+LRU_OFF = 400  # from a HashState
 MAX_PIECES = 16  # BTF_FIELDS_MAX special fields leave at most 12 pieces
 NULLS = 0x80000000  # hash chains end with NULLS | bucket, empty buckets hold 0
 HASH_FAST, HASH_JHASH = range(2)
@@ -106,6 +110,42 @@ class HashState(ctypes.Structure):
         ("cpus", _u32),
         ("plan", CopyPlan),
     )
+
+
+class LruState(ctypes.Structure):
+    """``struct bpf_lru`` of an LRU hash, LRU_OFF bytes after its HashState.
+
+    ::
+
+        node      u32 next, u32 prev, u16 cpu, u8 type, u8 ref       at nodes + 12 * index
+        list      u32 active, u32 inactive (counts), u32 rotation, u32 lock    at lists + 16 * number
+        local     u32 next_steal, u32 lock                           at locals + 8 * cpu
+
+    A node has the number of its element. Numbers from ``nr_nodes + 1`` on are heads of lists: three for each list
+    (active, inactive, free), then two for each CPU (free, pending) unless every CPU has a list of its own.
+
+    :ivar percpu: BPF_F_NO_COMMON_LRU: a list for each CPU, no local ones.
+    :ivar evicted: numbers of the elements that the last operation dropped, when ``track`` is set.
+    """
+
+    _fields_ = (
+        ("nodes", _u64),
+        ("lists", _u64),
+        ("locals", _u64),
+        ("evicted", _u64),
+        ("nr_evicted", _u32),
+        ("track", _u32),
+        ("nr_nodes", _u32),
+        ("cpus", _u32),
+        ("percpu", _u32),
+        ("target_free", _u32),
+        ("nr_scans", _u32),
+    )
+
+
+def lru_state(state: int) -> LruState:
+    """The struct behind the HashState at an address."""
+    return LruState.from_address(state + LRU_OFF)
 
 
 def array_state(state: int) -> ArrayState:

@@ -12,7 +12,6 @@ from beespace.uapi.bpf import (
     BPF_F_CLONE,
     BPF_F_LINK,
     BPF_F_MMAPABLE,
-    BPF_F_NO_COMMON_LRU,
     BPF_F_NO_PREALLOC,
     BPF_F_NO_USER_CONV,
     BPF_F_NUMA_NODE,
@@ -26,29 +25,21 @@ from beespace.uapi.bpf import (
     BPF_F_WRONLY_PROG,
     BPF_F_ZERO_SEED,
     BPF_MAP_TYPE_ARENA,
-    BPF_MAP_TYPE_ARRAY_OF_MAPS,
-    BPF_MAP_TYPE_BLOOM_FILTER,
     BPF_MAP_TYPE_CGROUP_ARRAY,
     BPF_MAP_TYPE_CGROUP_STORAGE,
     BPF_MAP_TYPE_CGRP_STORAGE,
     BPF_MAP_TYPE_CPUMAP,
     BPF_MAP_TYPE_DEVMAP,
     BPF_MAP_TYPE_DEVMAP_HASH,
-    BPF_MAP_TYPE_HASH_OF_MAPS,
     BPF_MAP_TYPE_INODE_STORAGE,
     BPF_MAP_TYPE_LPM_TRIE,
-    BPF_MAP_TYPE_LRU_HASH,
-    BPF_MAP_TYPE_LRU_PERCPU_HASH,
     BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE,
     BPF_MAP_TYPE_PERF_EVENT_ARRAY,
-    BPF_MAP_TYPE_PROG_ARRAY,
-    BPF_MAP_TYPE_QUEUE,
     BPF_MAP_TYPE_REUSEPORT_SOCKARRAY,
     BPF_MAP_TYPE_RINGBUF,
     BPF_MAP_TYPE_SK_STORAGE,
     BPF_MAP_TYPE_SOCKHASH,
     BPF_MAP_TYPE_SOCKMAP,
-    BPF_MAP_TYPE_STACK,
     BPF_MAP_TYPE_STACK_TRACE,
     BPF_MAP_TYPE_STRUCT_OPS,
     BPF_MAP_TYPE_TASK_STORAGE,
@@ -99,7 +90,6 @@ from beespace.uapi.bpf import (
     BPF_FUNC_skb_under_cgroup,
     BPF_FUNC_sock_hash_update,
     BPF_FUNC_sock_map_update,
-    BPF_FUNC_tail_call,
     BPF_FUNC_task_storage_delete,
     BPF_FUNC_task_storage_get,
     BPF_FUNC_user_ringbuf_drain,
@@ -147,10 +137,6 @@ _LOOKUP = _only(BPF_FUNC_map_lookup_elem)
 
 MAP_TYPES = (
     MapType(
-        BPF_MAP_TYPE_PROG_ARRAY, "prog_array", create_flags=_FD_ARRAY, only_helpers=_only(BPF_FUNC_tail_call),
-        value_access=False, sleepable=False, since="4.2", ref="kernel/bpf/arraymap.c:prog_array_map_ops",
-    ),
-    MapType(
         BPF_MAP_TYPE_PERF_EVENT_ARRAY, "perf_event_array", create_flags=_FD_ARRAY | BPF_F_PRESERVE_ELEMS,
         only_helpers=_only(
             BPF_FUNC_perf_event_read, BPF_FUNC_perf_event_output, BPF_FUNC_skb_output, BPF_FUNC_perf_event_read_value,
@@ -169,25 +155,8 @@ MAP_TYPES = (
         value_access=False, sleepable=False, since="4.8", ref="kernel/bpf/arraymap.c:cgroup_array_map_ops",
     ),
     MapType(
-        BPF_MAP_TYPE_LRU_HASH, "lru_hash", create_flags=_HTAB & ~BPF_F_NO_PREALLOC | BPF_F_NO_COMMON_LRU,
-        since="4.10", ref="kernel/bpf/hashtab.c:htab_lru_map_ops",
-    ),
-    MapType(
-        BPF_MAP_TYPE_LRU_PERCPU_HASH, "lru_percpu_hash", percpu=True,
-        create_flags=_HTAB & ~BPF_F_NO_PREALLOC | BPF_F_NO_COMMON_LRU,
-        since="4.10", ref="kernel/bpf/hashtab.c:htab_lru_percpu_map_ops",
-    ),
-    MapType(
         BPF_MAP_TYPE_LPM_TRIE, "lpm_trie", create_flags=BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | _ACCESS,
         required_flags=BPF_F_NO_PREALLOC, sleepable=False, since="4.11", ref="kernel/bpf/lpm_trie.c:trie_map_ops",
-    ),
-    MapType(
-        BPF_MAP_TYPE_ARRAY_OF_MAPS, "array_of_maps", create_flags=_FD_ARRAY, only_helpers=_LOOKUP, value_access=False,
-        since="4.12", ref="kernel/bpf/arraymap.c:array_of_maps_map_ops",
-    ),
-    MapType(
-        BPF_MAP_TYPE_HASH_OF_MAPS, "hash_of_maps", create_flags=_HTAB, only_helpers=_LOOKUP, value_access=False,
-        since="4.12", ref="kernel/bpf/hashtab.c:htab_of_maps_map_ops",
     ),
     MapType(
         BPF_MAP_TYPE_DEVMAP, "devmap", create_flags=_FD_ARRAY, only_helpers=_DEVMAP, sleepable=False,
@@ -240,14 +209,6 @@ MAP_TYPES = (
         since="4.19", ref="kernel/bpf/reuseport_array.c:reuseport_array_ops",
     ),
     MapType(
-        BPF_MAP_TYPE_QUEUE, "queue", create_flags=BPF_F_NUMA_NODE | _ACCESS, only_helpers=_QUEUE,
-        since="4.20", ref="kernel/bpf/queue_stack_maps.c:queue_map_ops",
-    ),
-    MapType(
-        BPF_MAP_TYPE_STACK, "stack", create_flags=BPF_F_NUMA_NODE | _ACCESS, only_helpers=_QUEUE,
-        since="4.20", ref="kernel/bpf/queue_stack_maps.c:stack_map_ops",
-    ),
-    MapType(
         BPF_MAP_TYPE_SK_STORAGE, "sk_storage", create_flags=_STORAGE, required_flags=BPF_F_NO_PREALLOC,
         only_helpers=_only(BPF_FUNC_sk_storage_get, BPF_FUNC_sk_storage_delete, BPF_FUNC_kptr_xchg),
         since="5.2", ref="net/core/bpf_sk_storage.c:sk_storage_map_ops",
@@ -273,11 +234,6 @@ MAP_TYPES = (
         BPF_MAP_TYPE_TASK_STORAGE, "task_storage", create_flags=_STORAGE, required_flags=BPF_F_NO_PREALLOC,
         only_helpers=_only(BPF_FUNC_task_storage_get, BPF_FUNC_task_storage_delete, BPF_FUNC_kptr_xchg),
         since="5.11", ref="kernel/bpf/bpf_task_storage.c:task_storage_map_ops",
-    ),
-    MapType(
-        BPF_MAP_TYPE_BLOOM_FILTER, "bloom_filter", create_flags=BPF_F_NUMA_NODE | BPF_F_ZERO_SEED | _ACCESS,
-        only_helpers=_only(BPF_FUNC_map_peek_elem, BPF_FUNC_map_push_elem), sleepable=False,
-        since="5.16", ref="kernel/bpf/bloom_filter.c:bloom_filter_map_ops",
     ),
     MapType(
         BPF_MAP_TYPE_USER_RINGBUF, "user_ringbuf", create_flags=BPF_F_NUMA_NODE,

@@ -28,17 +28,29 @@ def depends_on_instruction(test):
     return all(name in ON_INSTRUCTION or name.startswith("BPF_") for name in names(test))
 
 
+def is_guard(test):
+    # `if may(c):` skips what changes nothing without c.
+    return isinstance(test, ast.Call) and getattr(test.func, "id", "") == "may"
+
+
 def violations(func):
     tests = [n.test for n in ast.walk(func) if isinstance(n, ast.If | ast.IfExp)]
     for test in tests:
-        if not depends_on_instruction(test):
+        if not (depends_on_instruction(test) or is_guard(test)):
             yield test.lineno, f"control flow on data: {ast.unparse(test)}"
     in_tests = {id(n) for test in tests for n in ast.walk(test)}
     for node in ast.walk(func):
         match node:
-            case ast.While() | ast.Try() | ast.BoolOp() | ast.Assert() | ast.Raise():
+            case ast.If(test=test, orelse=[_, *_]) if is_guard(test):
+                yield node.lineno, "a guard with an else"
+            case ast.While() | ast.Try() | ast.Assert() | ast.Raise():
                 yield node.lineno, type(node).__name__
-            case ast.Compare() | ast.UnaryOp(op=ast.Not()) if id(node) not in in_tests:
+            case ast.BoolOp() if id(node) not in in_tests:
+                yield node.lineno, type(node).__name__
+                yield node.lineno, type(node).__name__
+            case ast.Compare() | ast.UnaryOp(op=ast.Not()) if not (
+                id(node) in in_tests or depends_on_instruction(node)
+            ):
                 yield node.lineno, f"a comparison: {ast.unparse(node)}"
             case ast.BinOp(op=op) if not isinstance(op, ALLOWED_OPERATORS):
                 yield node.lineno, f"operator {type(op).__name__}: {ast.unparse(node)}"
@@ -62,6 +74,7 @@ def test_operator_keeps_the_style(func):
         "r = not a",
         "r = b if a.value else c",
         "while a: pass",
+        "if may(a): pass\n    else: pass",
         "if a.mask: pass",
     ],
 )

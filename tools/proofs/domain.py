@@ -109,7 +109,9 @@ def bit_vectors(width: Width, source: str | ast.Module | None = None) -> Domain:
     d.shl = lambda x, n: word(x) << count(n)
     d.lshr = lambda x, n: z3.LShR(word(x), count(n))
     d.umul_overflows, d.smul_overflows = umul_overflows, smul_overflows
+    d.may = lambda c: True
     d.new_tnum = lambda value, mask: true_new_tnum(word(value), word(mask))
+    d.set_var_off = lambda r, value, mask: setattr(r, "var_off", d.new_tnum(value, mask))
     return d
 
 
@@ -163,6 +165,8 @@ def arrays(width: Width, source: str | ast.Module | None = None) -> Domain:
     d.slt = lambda a, b: np.less(a ^ sign, b ^ sign)
     d.no = np.logical_not
     d.sel = np.where
+    d.may = lambda c: True
+    d.set_var_off = lambda r, value, mask: setattr(r, "var_off", d.new_tnum(value, mask))
     d.shl = lambda x, n: (np.asarray(x) << (n & d.SHIFT_MASK)) & mask
     d.lshr = lambda x, n: np.asarray(x) >> (n & d.SHIFT_MASK)
     d.umul_overflows = lambda a, b: (a * b) >> width.bits != 0

@@ -58,7 +58,7 @@ class Space:
         self.width = width
         self.words = 1 << width.bits
         self.d = arrays(width, source)
-        self.d.has_more = lambda a: bool(np.any(a.value | a.mask))
+        self.d.has_more = lambda value, mask: bool(np.any(value | mask))
         self.stride = stride
         self.few = self.family(self.simple())
         self.many = self.family([*self.simple(), *self.crossed()])

@@ -422,8 +422,8 @@ HISTORICAL: tuple[tuple[str, str, str, str], ...] = (
     (
         "tnum_mul_step",
         "05924717ac70 (class): an unknown bit of the multiplier taken for a known one",
-        "sel(maybe, both.value, acc.value)",
-        "sel(maybe, one.value, acc.value)",
+        "sel(maybe, both, acc.value)",
+        "sel(maybe, one, acc.value)",
     ),
     (
         "alu_known",

@@ -207,41 +207,45 @@ def tnum_mul(w: World) -> Iterator[Clause]:
     p, x, y, acc, a, b = w.word("p"), w.word("x"), w.word("y"), w.tnum("acc"), w.tnum("a"), w.tnum("b")
     partial = z3.If(z3.Extract(0, 0, x) == 1, y, z3.BitVecVal(0, bits))
     given = [in_tnum(p, acc), in_tnum(x, a), in_tnum(y, b)]
-    yield "step", given, in_tnum(p + partial, d.tnum_mul_step(acc, a, b))
+    d.tnum_mul_step(acc, a.value, a.mask, b.value, b.mask)
+    yield "step", given, in_tnum(p + partial, acc)
+    one, zero = z3.BitVecVal(1, bits), z3.BitVecVal(0, bits)
+    halved, doubled = d.new_tnum(d.lshr(a.value, one), d.lshr(a.mask, one)), d.new_tnum(b.value << one, b.mask << one)
+    yield "shifts", given, z3.And(in_tnum(z3.LShR(x, one), halved), in_tnum(y << one, doubled))
     q, r, n = z3.Ints("q r n")
     yield "the sum is unchanged", [r >= 0, r <= 1], (2 * q + r) * n == r * n + q * (2 * n)
-    yield "all bits are done", [in_tnum(x, a), z3.Not(d.has_more(a))], x == 0
+    yield "all bits are done", [in_tnum(x, a), z3.Not(d.has_more(a.value, a.mask))], x == 0
+    yield "the first sum is 0", [in_tnum(p, d.new_tnum(0, 0))], p == zero
     yield "loop", [], z3.BoolVal(_tnum_mul_loops(w))
 
 
 def _tnum_mul_loops(w: World) -> bool:
-    # The loop calls the step, then shifts both, until has_more() says no: run it on tokens.
+    # The loop calls the step, then shifts a right and b left, until has_more() says no: run it on tokens.
     d = bit_vectors(w.width, w.source)
-    saved = {name: getattr(d, name) for name in ("has_more", "tnum_mul_step", "tnum_rshift", "tnum_lshift", "new_tnum")}
     seen: list[tuple[Any, ...]] = []
-    d.has_more = lambda a: seen.append(("more", a)) or len(seen) < 9
-    d.tnum_mul_step = lambda acc, a, b: seen.append(("step", acc, a, b)) or f"acc{len(seen)}"
-    d.tnum_rshift = lambda a, n: seen.append(("right", a, n)) or f"{a}>{n}"
-    d.tnum_lshift = lambda b, n: seen.append(("left", b, n)) or f"{b}<{n}"
-    d.new_tnum = lambda value, mask: f"({value}; {mask})"
-    try:
-        out = d.tnum_mul("a", "b")
-    finally:
-        for name, func in saved.items():
-            setattr(d, name, func)
-    order = ["more", "step", "right", "left", "more", "step", "right", "left", "more"]
-    if [event[0] for event in seen] != order:
-        return False
-    first, second = seen[1], seen[5]
-    return (
-        seen[0][1] == "a"
-        and first == ("step", "(0; 0)", "a", "b")
-        and seen[2:4] == [("right", "a", 1), ("left", "b", 1)]
-        and seen[4][1] == "a>1"
-        and second == ("step", "acc2", "a>1", "b<1")
-        and seen[6:8] == [("right", "a>1", 1), ("left", "b<1", 1)]
-        and out == "acc6"
-    )
+    turns = [True, True, False]
+
+    def has_more(*args: Any) -> bool:
+        seen.append(("more", *args))
+        return turns.pop(0)
+
+    d.has_more = has_more
+    d.tnum_mul_step = lambda *args: seen.append(("step", *args))
+    d.lshr = lambda x, n: f"{x}>>{n}"
+    d.shl = lambda x, n: f"{x}<<{n}"
+    d.new_tnum = lambda value, mask: ("sum", value, mask)
+    tnum = type("Tokens", (), {})
+    a, b = tnum(), tnum()
+    a.value, a.mask, b.value, b.mask = "a", "am", "b", "bm"  # type: ignore[attr-defined]
+    out = d.tnum_mul(a, b)
+    zero = ("sum", 0, 0)
+    return out == zero and seen == [
+        ("more", "a", "am"),
+        ("step", zero, "a", "am", "b", "bm"),
+        ("more", "a>>1", "am>>1"),
+        ("step", zero, "a>>1", "am>>1", "b<<1", "bm<<1"),
+        ("more", "a>>1>>1", "am>>1>>1"),
+    ]
 
 
 # The domains tell each other -------------------------------------------------------------------------------------
@@ -382,6 +386,23 @@ def shift(op: int, is64: bool, concrete: Callable[[Any, Any], Any]) -> Callable[
                 yield clause, given, z3.simplify(z3.substitute(goal, pair))
 
     return group
+
+
+def constants(w: World) -> Iterator[Clause]:
+    """What `alu` takes for two constants instead of the general way."""
+    d, width = w.d, w.width
+    x, y = w.word("x"), w.word("y")
+    for name, op, concrete in ARITHMETIC:
+        if not d.is_tracked(op):
+            continue
+        for is64 in (True, False):
+            bits = width.bits if is64 else width.half
+            given = [z3.ULT(y if is64 else w.zext(w.low(y)), bits)] if op in (LSH, RSH, ARSH) else []
+            given += [y == w.zext(w.low(y))] if given and not is64 else []  # shift_is_known() has checked it
+            exact = concrete(x, y) if is64 else w.zext(concrete(w.low(x), w.low(y)))
+            yield f"{name} {bits}", given, d.alu_const(op, x, y, is64) == exact
+    tracked = {op for _, op, _ in ARITHMETIC if d.is_tracked(op)}
+    yield "tracked", [], z3.BoolVal(tracked == {ADD, SUB, NEG, MUL, AND, OR, XOR, LSH, RSH, ARSH})
 
 
 def mul(is64: bool) -> Callable[[World], Iterator[Clause]]:
@@ -624,6 +645,20 @@ def _sext32(w: World, x: Any, bits: int) -> Any:
     return w.zext(z3.SignExt(w.width.half - bits, z3.Extract(bits - 1, 0, x)))
 
 
+ARITHMETIC: tuple[tuple[str, int, Callable[[Any, Any], Any]], ...] = (
+    ("add", ADD, lambda x, y: x + y),
+    ("sub", SUB, lambda x, y: x - y),
+    ("mul", MUL, lambda x, y: x * y),
+    ("neg", NEG, lambda x, y: -x),
+    ("and", AND, lambda x, y: x & y),
+    ("or", OR, lambda x, y: x | y),
+    ("xor", XOR, lambda x, y: x ^ y),
+    ("lsh", LSH, lambda x, y: x << y),
+    ("rsh", RSH, z3.LShR),
+    ("arsh", ARSH, lambda x, y: x >> y),
+    ("div", DIV, lambda x, y: z3.If(y == 0, y, z3.UDiv(x, y))),
+    ("mod", MOD, lambda x, y: z3.If(y == 0, x, z3.URem(x, y))),
+)
 GROUPS: dict[str, Callable[[World], Iterator[Clause]]] = {
     "tnum_add": tnum_binary("tnum_add", lambda x, y: x + y),
     "tnum_sub": tnum_binary("tnum_sub", lambda x, y: x - y),
@@ -647,6 +682,7 @@ GROUPS: dict[str, Callable[[World], Iterator[Clause]]] = {
     "mul 64 unsigned ranges": mul_ranges(True, False),
     "mul 32 signed ranges": mul_ranges(False, True),
     "mul 32 unsigned ranges": mul_ranges(False, False),
+    "constants": constants,
     "mul 64": mul(True),
     "mul 32": mul(False),
     "ptr_add": ptr("ptr_add", lambda x, y: x + y),
@@ -663,19 +699,9 @@ GROUPS: dict[str, Callable[[World], Iterator[Clause]]] = {
     "predicates": predicates,
     "constructors": constructors,
 }
-for _name, _op, _concrete in (
-    ("add", ADD, lambda x, y: x + y),
-    ("sub", SUB, lambda x, y: x - y),
-    ("neg", NEG, lambda x, y: -x),
-    ("and", AND, lambda x, y: x & y),
-    ("or", OR, lambda x, y: x | y),
-    ("xor", XOR, lambda x, y: x ^ y),
-    ("lsh", LSH, lambda x, y: x << y),
-    ("rsh", RSH, z3.LShR),
-    ("arsh", ARSH, lambda x, y: x >> y),
-    ("div", DIV, lambda x, y: z3.If(y == 0, y, z3.UDiv(x, y))),
-    ("mod", MOD, lambda x, y: z3.If(y == 0, x, z3.URem(x, y))),
-):
+for _name, _op, _concrete in ARITHMETIC:
+    if _op == MUL:
+        continue  # above
     _kind = shift if _op in (LSH, RSH, ARSH) else alu
     GROUPS[f"{_name} 64"] = _kind(_op, True, _concrete)
     GROUPS[f"{_name} 32"] = _kind(_op, False, _concrete)

@@ -2,6 +2,44 @@
 
 cimport cython
 
+# Names of literals: a variable could not be folded.
+cdef extern from *:
+    int BITS "64"
+    int HALF "32"
+    int BYTE "8"
+    unsigned long long SHIFT_MASK "63ULL"
+    unsigned long long U64 "0xFFFFFFFFFFFFFFFFULL"
+    unsigned long long S64_MIN "0x8000000000000000ULL"
+    unsigned long long S64_MAX "0x7FFFFFFFFFFFFFFFULL"
+    unsigned long long U32 "0xFFFFFFFFULL"
+    unsigned long long S32_SIGN "0x80000000ULL"
+    unsigned long long S32_MIN "0xFFFFFFFF80000000ULL"
+    unsigned long long S32_MAX "0x7FFFFFFFULL"
+    unsigned long long UPPER "0xFFFFFFFF00000000ULL"
+    unsigned long long ONE_UP "0x100000000ULL"
+    int BPF_ADD "0x00"
+    int BPF_SUB "0x10"
+    int BPF_MUL "0x20"
+    int BPF_OR "0x40"
+    int BPF_AND "0x50"
+    int BPF_LSH "0x60"
+    int BPF_RSH "0x70"
+    int BPF_NEG "0x80"
+    int BPF_XOR "0xA0"
+    int BPF_ARSH "0xC0"
+    int BPF_JEQ "0x10"
+    int BPF_JGT "0x20"
+    int BPF_JGE "0x30"
+    int BPF_JSET "0x40"
+    int BPF_JNE "0x50"
+    int BPF_JSGT "0x60"
+    int BPF_JSGE "0x70"
+    int BPF_JLT "0xA0"
+    int BPF_JLE "0xB0"
+    int BPF_JSLT "0xC0"
+    int BPF_JSLE "0xD0"
+    int BPF_NOT_JSET "0x48"
+
 @cython.final
 @cython.freelist(256)
 @cython.no_gc

@@ -10,6 +10,7 @@ from beespace.btf import (
     Btf,
     BtfBuilder,
     BtfExt,
+    CDeclarations,
     Codec,
     CoreRelocator,
     Member,
@@ -20,6 +21,7 @@ from beespace.btf import (
     elf_section,
     parse_fields,
     parse_struct_metas,
+    show_value,
 )  # fmt: skip
 from beespace.errors import BtfError, InputError
 from beespace.uapi import bpf as uapi
@@ -27,7 +29,7 @@ from btfload import mutate
 from corerelos import PROGRAMS
 
 OBJECTS = sorted(PROGRAMS.glob("*.bpf.o"))
-MUTATIONS = 60  # of each object; the fuzzer of the slow run does more
+MUTATIONS = 40  # of each object; the fuzzer of the slow run does more
 
 
 def attempt(function, *args):
@@ -53,6 +55,7 @@ def exercise(data, original, ext):
         codec = attempt(Codec, btf, type_id) if (attempt(btf.size, type_id) or 1 << 20) < 1 << 12 else None
         if codec is not None:
             codec.decode(bytes(codec.size))
+            attempt(show_value, btf, type_id, bytes(codec.size))
     attempt(copy_all, btf)
     parsed = attempt(BtfExt.parse, ext, btf)
     relocator = CoreRelocator(btf, [original])
@@ -116,6 +119,14 @@ def test_arbitrary_bytes(data):
     attempt(check_btf, data)
     attempt(BtfExt.parse, data, EMPTY)
     attempt(elf_section, b"\x7fELF" + data, ".BTF")
+
+
+WORDS = "struct union enum typedef int char x y z { } ; * [ ] ( ) , : = 3 const __rcu ... /* // __attribute__".split()
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=40))
+def test_arbitrary_declarations(words):
+    attempt(CDeclarations(BtfBuilder()).parse, " ".join(words))
 
 
 @given(st.binary(max_size=120), st.binary(max_size=40))

@@ -21,6 +21,7 @@ _MAX_ITER = 10  # BTF_SHOW_MAX_ITER: pointers, arrays and typedefs in one name
 _NAME_SIZE = 80
 _MAX_INDENT = 32
 _MAX_DEPTH = 64
+_MAX_EMPTY = 1 << 12  # elements without size
 _U64 = 0xFFFFFFFFFFFFFFFF
 _PRINTABLE = frozenset(range(0x20, 0x7F)) | frozenset(range(0xA0, 0x100))
 
@@ -221,6 +222,8 @@ class _Shower:
         elem = self.btf.type(elem_id)
         # The kernel steps by the size that the element's own type carries: pointers and arrays have none.
         elem_size = 0 if isinstance(elem, t.Ptr | t.Array) else self.btf.size(elem_id)
+        if array.nelems > max(len(self.data), _MAX_EMPTY):
+            raise self.btf.error(f"[{type_id}] array of {array.nelems} elements in {len(self.data)} bytes")
         self.put(self.indent + self.name(type_id) + self.newline)
         self.depth += 1
         self.text, self.terminated = isinstance(elem, t.Int) and elem_size == 1, False

@@ -27,12 +27,38 @@ cdef enum Kind:
     K_ARENA_STORE = 18
     K_ARENA_ATOMIC = 19
     K_CAST_USER = 20
+    K_ADD32 = 21
+    K_ADD64 = 22
+    K_SUB32 = 23
+    K_SUB64 = 24
+    K_MUL32 = 25
+    K_MUL64 = 26
+    K_AND32 = 27
+    K_AND64 = 28
+    K_OR32 = 29
+    K_OR64 = 30
+    K_XOR32 = 31
+    K_XOR64 = 32
+    K_LSH32 = 33
+    K_LSH64 = 34
+    K_RSH32 = 35
+    K_RSH64 = 36
+    K_MOV32 = 37
+    K_MOV64 = 38
+    K_JEQ32 = 39
+    K_JEQ64 = 40
+    K_JNE32 = 41
+    K_JNE64 = 42
+    K_JGT32 = 43
+    K_JGT64 = 44
+    K_JLT32 = 45
+    K_JLT64 = 46
 
 cdef struct Op:
     unsigned char kind
     unsigned char dst
     unsigned char src
-    unsigned char x        # the second operand is a register; an atomic operation only loads
+    unsigned char x        # an atomic operation only loads
     unsigned char size     # bytes of a memory access
     unsigned char sext     # a load extends the sign
     unsigned char result   # register that receives what an atomic operation returns, NO_REG for none
@@ -40,7 +66,8 @@ cdef struct Op:
     short off
     short bits             # operand width handed to the function
     int target             # insn_idx of a jump or of a subprogram; index into calls
-    unsigned long long imm
+    unsigned long long imm   # the second operand is (register src & mask) | imm
+    unsigned long long mask
     void *function         # alu_fn, jmp_fn or atomic_fn
 
 ctypedef Op *Ops
@@ -49,6 +76,7 @@ cdef class Code:
     cdef Op *ops
     cdef readonly Py_ssize_t count
     cdef readonly object functions
+    cdef object meaning
     cdef readonly list calls
     cdef readonly dict illegal
     cdef readonly unsigned long long arena_base

@@ -15,24 +15,23 @@ from typing import TYPE_CHECKING
 import cython
 
 from beespace.decl.call import BoundCall
-from beespace.interp import ops as meaning
+from beespace.interp import kinds as k
 from beespace.isa.rows import Row, row_of
 from beespace.uapi import bpf as uapi
 
 if cython.compiled:
-    from cython.cimports.beespace.interp import code as k
+    from cython.cimports.beespace.interp import code as c
     from cython.cimports.libc.stdlib import calloc, free
-else:
-    from beespace.interp import kinds as k
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import ModuleType
     from typing import Any
 
     from beespace.decl.prog import InsnAux, XlatedProgram
     from beespace.isa.insn import Insn
 
-__all__ = ["NO_REG", "Code"]
+__all__ = ["NO_REG", "Code", "Meaning"]
 
 U64 = 0xFFFFFFFFFFFFFFFF
 NO_REG = 11  # a twelfth word of the register file, written and never read
@@ -41,12 +40,9 @@ _FRAME_BYTES = 512
 _BASE_TYPE_MASK = uapi.BPF_BASE_TYPE_MASK
 
 
-# Address of the C function behind a cpdef function; what cimport would use. 0 uncompiled.
-def _native(function: Callable[..., Any]) -> int:
-    table = getattr(meaning, "__pyx_capi__", None)
-    if table is None:
-        return 0
-    capsule = table[function.__name__]
+# Address of the C function behind a cpdef function; what cimport would use.
+def _native(module: ModuleType, function: Callable[..., Any]) -> int:
+    capsule = module.__pyx_capi__[function.__name__]
     get_name = ctypes.pythonapi.PyCapsule_GetName
     get_name.restype, get_name.argtypes = ctypes.c_char_p, [ctypes.py_object]
     get = ctypes.pythonapi.PyCapsule_GetPointer
@@ -54,11 +50,20 @@ def _native(function: Callable[..., Any]) -> int:
     return int(get(capsule, get_name(capsule)))
 
 
-_NATIVE = {
-    function: _native(function)
-    for table in (meaning.ALU, meaning.SWAP, meaning.JMP, meaning.ATOMIC)
-    for function in table.values()
-}
+class Meaning:
+    """Where decoding finds what instructions do: the module machine.py.
+
+    :ivar native: function -> address of the C function behind it; empty uncompiled.
+    """
+
+    def __init__(self, module: ModuleType) -> None:
+        self.alu: dict[str, Any] = {**module.ALU, **module.SWAP}
+        self.jmp: dict[str, Any] = module.JMP
+        self.atomic: dict[str, Any] = module.ATOMIC
+        functions = (*self.alu.values(), *self.jmp.values(), *self.atomic.values())
+        self.native = {function: _native(module, function) for function in functions} if cython.compiled else {}
+
+
 _MEMORY_KINDS = {"ldx": k.K_LDX, "st": k.K_ST, "stx": k.K_STX, "atomic": k.K_ATOMIC}
 
 
@@ -71,7 +76,8 @@ class Code:
     :ivar illegal: insn_idx -> what is wrong with an instruction that only faults when it is reached.
     """
 
-    def __init__(self, prog: XlatedProgram) -> None:
+    def __init__(self, prog: XlatedProgram, meaning: Meaning) -> None:
+        self.meaning = meaning
         count = len(prog.insns)
         self.count = count
         self.functions: list[Any] = []  # uncompiled: what ``Op.function`` is compiled
@@ -79,7 +85,7 @@ class Code:
         self.illegal: dict[int, str] = {}
         self.arena_base, self.arena_user = prog.arena
         if cython.compiled:
-            self.ops = cython.cast(k.Ops, calloc(count + 1, cython.sizeof(k.Op)))
+            self.ops = cython.cast(c.Ops, calloc(count + 1, cython.sizeof(c.Op)))
             if self.ops == cython.NULL:
                 raise MemoryError
         else:
@@ -120,7 +126,7 @@ class Code:
             case "alu" | "swap":
                 self._alu(idx, insn, row)
             case "jmp":
-                self._function(idx, k.K_JMP64 if row.width == 64 else k.K_JMP32, row, meaning.JMP[row.name])
+                self._function(idx, k.K_JMP64 if row.width == 64 else k.K_JMP32, row, self.meaning.jmp[row.name])
                 self._jump(idx, insn.off)
             case "ldx" | "st" | "stx" | "atomic":
                 self._memory(idx, insn, row, prog.aux[idx] if prog.aux else None)
@@ -140,11 +146,15 @@ class Code:
                 self.illegal[idx] = f"{row.name} is not lowered"
 
     def _function(self, idx: int, kind: int, row: Row, function: Callable[..., Any]) -> None:
-        self.ops[idx].kind = kind
+        self.ops[idx].kind = k.HOT.get((row.name, row.width), kind)
         self.ops[idx].bits = row.width
-        self.ops[idx].x = row.src == "X"
+        if row.src == "X":
+            self.ops[idx].mask = U64
+            self.ops[idx].imm = 0
         if cython.compiled:
-            self.ops[idx].function = cython.cast(cython.p_void, cython.cast(cython.size_t, _NATIVE[function]))
+            self.ops[idx].function = cython.cast(
+                cython.p_void, cython.cast(cython.size_t, self.meaning.native[function])
+            )
         else:
             self.functions[idx] = function
 
@@ -162,26 +172,27 @@ class Code:
             if insn.imm == 1 << 16:
                 self.ops[idx].kind = k.K_CAST_USER
             else:  # to the kernel's address space: the upper half goes
-                self._function(idx, k.K_ALU32, row, meaning.ALU["MOV"])
+                self._function(idx, k.K_ALU32, row, self.meaning.alu["MOV"])
         elif row.family == "swap":
-            self._function(idx, k.K_ALU64, row, meaning.SWAP[row.name])
+            self._function(idx, k.K_ALU64, row, self.meaning.alu[row.name])
         else:
-            self._function(idx, k.K_ALU64 if row.width == 64 else k.K_ALU32, row, meaning.ALU[row.name])
+            self._function(idx, k.K_ALU64 if row.width == 64 else k.K_ALU32, row, self.meaning.alu[row.name])
         self._writes(idx, insn.dst_reg)
 
     def _memory(self, idx: int, insn: Insn, row: Row, aux: InsnAux | None) -> None:
         size = row.width // 8
         kind = _MEMORY_KINDS[row.family]
         if kind == k.K_ATOMIC:
-            self._function(idx, kind, row, meaning.ATOMIC[row.name])
+            self._function(idx, kind, row, self.meaning.atomic[row.name])
             self._atomic(idx, insn, row)
         self.ops[idx].kind = kind
         self.ops[idx].size = size
         self.ops[idx].sext = row.name == "LDSX"
+        if kind == k.K_STX:
+            self.ops[idx].mask = U64
         base = insn.src_reg if kind == k.K_LDX else insn.dst_reg
         self.ops[idx].frame = base == _FP and kind != k.K_ATOMIC and -_FRAME_BYTES <= insn.off <= -size
         if aux is not None and aux.ptr_type & _BASE_TYPE_MASK == uapi.PTR_TO_ARENA:
-            self.ops[idx].x = kind == k.K_STX or self.ops[idx].x
             arena = {k.K_LDX: k.K_ARENA_LDX, k.K_ATOMIC: k.K_ARENA_ATOMIC}
             self.ops[idx].kind = arena.get(kind, k.K_ARENA_STORE)
         elif aux is not None and aux.probe_mem and kind == k.K_LDX:

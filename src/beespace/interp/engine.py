@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from beespace.errors import GuestFault
-from beespace.interp.code import Code
+from beespace.interp import machine
+from beespace.interp.code import Code, Meaning
 from beespace.interp.machine import Machine
 
 if TYPE_CHECKING:
@@ -28,10 +29,11 @@ class Interp:
 
     def __init__(self, sink: Sink | None = None) -> None:
         self.sink = sink
+        self._meaning = Meaning(machine)
 
     def prepare(self, prog: XlatedProgram) -> InterpExecutable:
         """Decode *prog*. What is illegal in it faults when it is reached."""
-        return InterpExecutable(prog, self.sink)
+        return InterpExecutable(prog, self._meaning, self.sink)
 
 
 class InterpExecutable:
@@ -39,9 +41,9 @@ class InterpExecutable:
 
     entry = 0
 
-    def __init__(self, prog: XlatedProgram, sink: Sink | None) -> None:
+    def __init__(self, prog: XlatedProgram, meaning: Meaning, sink: Sink | None) -> None:
         self.program = prog
-        self.code = Code(prog)
+        self.code = Code(prog, meaning)
         self.sink = sink
         self.verified = prog.verified is not None
         self.exception_cb = next((s.start for s in prog.subprogs if s.is_exception_cb), -1)

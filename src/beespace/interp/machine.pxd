@@ -1,47 +1,47 @@
 # What compiled modules see of machine.py.
 
 from beespace.decl.call cimport BoundCall
-from beespace.decl.runstate cimport RunState
-from beespace.interp.code cimport Code
-from beespace.mem.space cimport AddressSpace
+from beespace.interp.frames cimport Frames
 
-cdef struct Frame:
-    Py_ssize_t pc              # where the caller goes on
-    unsigned long long saved[5]  # its R6-R10
-    unsigned long long loops   # its may_goto budget
-    int program                # its index in Machine.programs
-    bint main                  # it is a program's first frame
+cpdef unsigned long long add(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long sub(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long mul(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long div(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long sdiv(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long mod(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long smod(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long or_(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long and_(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long xor(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long lsh(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long rsh(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long arsh(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long neg(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long mov(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long movsx(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long le(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef unsigned long long bswap(unsigned long long a, unsigned long long b, int bits, int off) noexcept nogil
+cpdef bint jeq(unsigned long long a, unsigned long long b, int bits) noexcept nogil
+cpdef bint jne(unsigned long long a, unsigned long long b, int bits) noexcept nogil
+cpdef bint jset(unsigned long long a, unsigned long long b, int bits) noexcept nogil
+cpdef bint jgt(unsigned long long a, unsigned long long b, int bits) noexcept nogil
+cpdef bint jge(unsigned long long a, unsigned long long b, int bits) noexcept nogil
+cpdef bint jlt(unsigned long long a, unsigned long long b, int bits) noexcept nogil
+cpdef bint jle(unsigned long long a, unsigned long long b, int bits) noexcept nogil
+cpdef bint jsgt(unsigned long long a, unsigned long long b, int bits) noexcept nogil
+cpdef bint jsge(unsigned long long a, unsigned long long b, int bits) noexcept nogil
+cpdef bint jslt(unsigned long long a, unsigned long long b, int bits) noexcept nogil
+cpdef bint jsle(unsigned long long a, unsigned long long b, int bits) noexcept nogil
+cpdef unsigned long long atomic_add(unsigned long long addr, unsigned long long value, unsigned long long r0, int size) noexcept nogil
+cpdef unsigned long long atomic_or(unsigned long long addr, unsigned long long value, unsigned long long r0, int size) noexcept nogil
+cpdef unsigned long long atomic_and(unsigned long long addr, unsigned long long value, unsigned long long r0, int size) noexcept nogil
+cpdef unsigned long long atomic_xor(unsigned long long addr, unsigned long long value, unsigned long long r0, int size) noexcept nogil
+cpdef unsigned long long atomic_xchg(unsigned long long addr, unsigned long long value, unsigned long long r0, int size) noexcept nogil
+cpdef unsigned long long atomic_cmpxchg(unsigned long long addr, unsigned long long value, unsigned long long r0, int size) noexcept nogil
+cpdef unsigned long long load_acquire(unsigned long long addr, unsigned long long value, unsigned long long r0, int size) noexcept nogil
+cpdef unsigned long long store_release(unsigned long long addr, unsigned long long value, unsigned long long r0, int size) noexcept nogil
 
-cdef class Machine:
-    cdef readonly RunState run
-    cdef readonly list programs
-    cdef AddressSpace space
-    cdef Code code
-    cdef object sink
-    cdef bint verified
-    cdef bint finished
-    cdef bint main
-    cdef int depth
-    cdef int program
-    cdef Py_ssize_t pc
-    cdef unsigned long long loops
-    cdef unsigned long long window
-    cdef unsigned long long window_bytes
-    cdef bint window_writable
-    cdef unsigned long long r[12]
-    cdef Frame frames[16]
-
+cdef class Machine(Frames):
     cdef void _guarded(self, unsigned long long budget) except *
-    cdef void _unwound(self, unsigned long long cookie) except *
-    cdef void _enter_stack(self) except *
-    cdef void _call_subprog(self, Py_ssize_t target) except *
-    cdef void _leave(self) except *
-    cdef void _leave_frame(self) except *
-    cdef void _switch(self, int program) except *
-    cdef bint _tail_call(self, Py_ssize_t insn_idx) except -1
-    cdef int _check(self, unsigned long long addr, int size, bint write) except -1
-    cdef int _check_slowly(self, unsigned long long addr, int size, bint write) except -1
-    cdef unsigned long long _arena(self, unsigned long long addr, int off, int size) noexcept
     cdef int _execute(self, unsigned long long budget) except -1
     cdef unsigned long long _traced(self, BoundCall call, Py_ssize_t insn_idx) except? 0xFFFFFFFFFFFFFFFE
-    cdef void _aborted(self) except *

@@ -1,49 +1,42 @@
-"""The loop of the reference engine: one run of a program and of what it tail-calls, instruction by instruction.
+"""What instructions do.
 
-Arithmetic, comparisons and atomics are functions of ops.py that decoding put into each Op; here is what the others do:
-memory, calls, frames, exits. Every access is checked against the regions of guest memory.
+First the arithmetic, comparing and atomic ones: functions in dicts keyed by ``Row.name``; decoding (code.py) puts them
+into each Op. Operands and results are unsigned words of *bits* (32 or 64) bits; the loop truncates a result to that
+width, so the functions may leave garbage above. Immediates arrive sign-extended to 64 bits, truncated to *bits*.
+Then the loop, with all others: memory, jumps, calls, exits. The most frequent operations have kinds of their own there,
+which call the same functions: they are in this module so that the C compiler can inline them.
+
+:see: RFC 9669 sections 4 and 5, kernel/bpf/core.c:___bpf_prog_run
 """
 
-# mypy: disable-error-code="no-any-return"
-# (what comes from cimported functions is Any)
+# mypy: disable-error-code="no-any-return, has-type, misc"
+# (what is cimported, the base class among it, is Any)
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import cython
 
 from beespace.decl.events import CallEvent
 from beespace.decl.run import BpfThrow
-from beespace.errors import GuestFault, InternalError
 
 if cython.compiled:
     from cython.cimports.beespace.decl.call import BoundCall
-    from cython.cimports.beespace.decl.runstate import RunState
     from cython.cimports.beespace.interp import code as k
+    from cython.cimports.beespace.interp.frames import Frames
     from cython.cimports.beespace.mem import raw as mem
     from cython.cimports.cpython.exc import PyErr_CheckSignals
 else:
     from beespace.decl.call import BoundCall
-    from beespace.decl.runstate import RunState
     from beespace.interp import kinds as k
+    from beespace.interp.frames import Frames
     from beespace.mem import raw as mem
 
-if TYPE_CHECKING:
-    from typing import Any
+__all__ = ["ALU", "ATOMIC", "JMP", "SWAP", "Machine"]
 
-    from beespace.decl.run import RunContext
-    from beespace.interp.engine import InterpExecutable
-
-__all__ = ["FRAME_BYTES", "Machine"]
-
-FRAME_BYTES = 512  # MAX_BPF_STACK
-STACK = cython.declare(cython.ulonglong, 512)
-MAX_FRAMES = cython.declare(cython.int, 16)  # the verifier allows 8; deeper recursion of unverified programs faults
-MAX_TAIL_CALL_CNT = cython.declare(cython.ulonglong, 33)
-MAX_LOOPS = cython.declare(cython.ulonglong, 8 * 1024 * 1024)  # BPF_MAX_LOOPS: may_goto budget of a frame
 SLICE = cython.declare(cython.ulonglong, 1 << 22)  # instructions between looks at signals
 U32 = cython.declare(cython.ulonglong, 0xFFFFFFFF)
+U64 = cython.declare(cython.ulonglong, 0xFFFFFFFFFFFFFFFF)
+ONE = cython.declare(cython.ulonglong, 1)
 
 
 # Wrap to 64 bits; compiled, words wrap by themselves.
@@ -53,6 +46,253 @@ U32 = cython.declare(cython.ulonglong, 0xFFFFFFFF)
 @cython.exceptval(check=False)
 def w64(x: cython.ulonglong) -> cython.ulonglong:
     return x if cython.compiled else x & 0xFFFFFFFFFFFFFFFF
+
+
+# Sign-extend the low *bits* of x to 64.
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def sext(x: cython.ulonglong, bits: cython.int) -> cython.ulonglong:
+    sign: cython.ulonglong = ONE << (bits - 1)
+    return w64(((x & w64((sign << 1) - 1)) ^ sign) - sign)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def magnitude(x: cython.ulonglong) -> cython.ulonglong:
+    return w64(-x) if x >> 63 else x
+
+
+def add(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return w64(a + b)
+
+
+def sub(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return w64(a - b)
+
+
+def mul(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return w64(a * b)
+
+
+# By zero: 0.
+def div(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return a // b if b else 0
+
+
+# Truncates towards zero; by zero: 0; INT_MIN / -1: INT_MIN.
+def sdiv(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    if b == 0:
+        return 0
+    a = sext(a, bits)
+    b = sext(b, bits)
+    quotient: cython.ulonglong = magnitude(a) // magnitude(b)
+    return w64(-quotient) if (a ^ b) >> 63 else quotient
+
+
+# By zero: unchanged.
+def mod(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return a % b if b else a
+
+
+# Sign of the dividend; by zero: unchanged; INT_MIN % -1: 0.
+def smod(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    if b == 0:
+        return a
+    a = sext(a, bits)
+    rest: cython.ulonglong = magnitude(a) % magnitude(sext(b, bits))
+    return w64(-rest) if a >> 63 else rest
+
+
+def or_(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return a | b
+
+
+def and_(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return a & b
+
+
+def xor(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return a ^ b
+
+
+# Shifts use the low five or six bits of the amount.
+def lsh(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return w64(a << (b & (bits - 1)))
+
+
+def rsh(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return a >> (b & (bits - 1))
+
+
+def arsh(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    shift: cython.ulonglong = b & (bits - 1)
+    a = sext(a, bits)
+    return w64(~(w64(~a) >> shift)) if a >> 63 else a >> shift
+
+
+def neg(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return w64(-a)
+
+
+def mov(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return b
+
+
+# ``off`` is the width of the source in bits.
+def movsx(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return sext(b, off)
+
+
+ALU = {
+    "ADD": add, "SUB": sub, "MUL": mul, "DIV": div, "SDIV": sdiv, "OR": or_, "AND": and_, "LSH": lsh, "RSH": rsh,
+    "NEG": neg, "MOD": mod, "SMOD": smod, "XOR": xor, "MOV": mov, "MOVSX": movsx, "ARSH": arsh,
+}  # fmt: skip
+
+
+# This machine is little endian: to little endian is truncation, to big endian is a swap.
+def le(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    return a & w64((ONE << (bits - 1) << 1) - 1)
+
+
+def bswap(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int, off: cython.int) -> cython.ulonglong:
+    swapped: cython.ulonglong = 0
+    for _ in range(bits // 8):
+        swapped = w64(swapped << 8) | a & 0xFF
+        a >>= 8
+    return swapped
+
+
+SWAP = {"LE": le, "BE": bswap, "BSWAP": bswap}
+
+
+def jeq(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int) -> cython.bint:
+    return a == b
+
+
+def jne(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int) -> cython.bint:
+    return a != b
+
+
+def jset(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int) -> cython.bint:
+    return a & b != 0
+
+
+def jgt(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int) -> cython.bint:
+    return a > b
+
+
+def jge(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int) -> cython.bint:
+    return a >= b
+
+
+def jlt(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int) -> cython.bint:
+    return a < b
+
+
+def jle(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int) -> cython.bint:
+    return a <= b
+
+
+# Signed order is unsigned order with the sign bits flipped.
+def jsgt(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int) -> cython.bint:
+    sign: cython.ulonglong = ONE << (bits - 1)
+    return a ^ sign > b ^ sign
+
+
+def jsge(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int) -> cython.bint:
+    sign: cython.ulonglong = ONE << (bits - 1)
+    return a ^ sign >= b ^ sign
+
+
+def jslt(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int) -> cython.bint:
+    sign: cython.ulonglong = ONE << (bits - 1)
+    return a ^ sign < b ^ sign
+
+
+def jsle(a: cython.ulonglong, b: cython.ulonglong, bits: cython.int) -> cython.bint:
+    sign: cython.ulonglong = ONE << (bits - 1)
+    return a ^ sign <= b ^ sign
+
+
+JMP = {
+    "JEQ": jeq, "JGT": jgt, "JGE": jge, "JSET": jset, "JNE": jne, "JSGT": jsgt, "JSGE": jsge, "JLT": jlt,
+    "JLE": jle, "JSLT": jslt, "JSLE": jsle,
+}  # fmt: skip
+
+
+# Read-modify-write of 4 or 8 bytes at *addr*; *r0* is only compared with. They return the old value, which the machine
+# stores where the instruction says.
+def atomic_add(
+    addr: cython.ulonglong, value: cython.ulonglong, r0: cython.ulonglong, size: cython.int
+) -> cython.ulonglong:
+    return mem.fetch_add64(addr, value) if size == 8 else mem.fetch_add32(addr, value)
+
+
+def atomic_or(
+    addr: cython.ulonglong, value: cython.ulonglong, r0: cython.ulonglong, size: cython.int
+) -> cython.ulonglong:
+    return mem.fetch_or64(addr, value) if size == 8 else mem.fetch_or32(addr, value)
+
+
+def atomic_and(
+    addr: cython.ulonglong, value: cython.ulonglong, r0: cython.ulonglong, size: cython.int
+) -> cython.ulonglong:
+    return mem.fetch_and64(addr, value) if size == 8 else mem.fetch_and32(addr, value)
+
+
+def atomic_xor(
+    addr: cython.ulonglong, value: cython.ulonglong, r0: cython.ulonglong, size: cython.int
+) -> cython.ulonglong:
+    return mem.fetch_xor64(addr, value) if size == 8 else mem.fetch_xor32(addr, value)
+
+
+def atomic_xchg(
+    addr: cython.ulonglong, value: cython.ulonglong, r0: cython.ulonglong, size: cython.int
+) -> cython.ulonglong:
+    return mem.xchg64(addr, value) if size == 8 else mem.xchg32(addr, value)
+
+
+def atomic_cmpxchg(
+    addr: cython.ulonglong, value: cython.ulonglong, r0: cython.ulonglong, size: cython.int
+) -> cython.ulonglong:
+    return mem.cmpxchg64(addr, r0, value) if size == 8 else mem.cmpxchg32(addr, r0, value)
+
+
+# x86 orders 1- and 2-byte accesses like the wider ones; raw has no acquire and release for them.
+def load_acquire(
+    addr: cython.ulonglong, value: cython.ulonglong, r0: cython.ulonglong, size: cython.int
+) -> cython.ulonglong:
+    if size == 8:
+        return mem.load_acquire64(addr)
+    if size == 4:
+        return mem.load_acquire32(addr)
+    return mem.load16(addr) if size == 2 else mem.load8(addr)
+
+
+def store_release(
+    addr: cython.ulonglong, value: cython.ulonglong, r0: cython.ulonglong, size: cython.int
+) -> cython.ulonglong:
+    if size == 8:
+        mem.store_release64(addr, value)
+    elif size == 4:
+        mem.store_release32(addr, value)
+    elif size == 2:
+        mem.store16(addr, value)
+    else:
+        mem.store8(addr, value)
+    return 0
+
+
+ATOMIC = {
+    "ATOMIC_ADD": atomic_add, "ATOMIC_OR": atomic_or, "ATOMIC_AND": atomic_and, "ATOMIC_XOR": atomic_xor,
+    "ATOMIC_FETCH_ADD": atomic_add, "ATOMIC_FETCH_OR": atomic_or, "ATOMIC_FETCH_AND": atomic_and,
+    "ATOMIC_FETCH_XOR": atomic_xor, "ATOMIC_XCHG": atomic_xchg, "ATOMIC_CMPXCHG": atomic_cmpxchg,
+    "LOAD_ACQ": load_acquire, "STORE_REL": store_release,
+}  # fmt: skip
 
 
 @cython.cfunc
@@ -99,60 +339,8 @@ def extend_sign(value: cython.ulonglong, size: cython.int) -> cython.ulonglong:
 
 @cython.final
 @cython.cclass
-class Machine:
-    """Registers, frames and position of one execution. Made by InterpExecutable; step() runs one instruction.
-
-    :param insn_idx: where to start; ``main`` says whether that is a program or a callback subprogram.
-    """
-
-    def __init__(
-        self, executable: InterpExecutable, run: RunContext, insn_idx: int, args: tuple[int, ...], main: bool
-    ) -> None:
-        self.run = cython.cast(RunState, run)
-        self.space = run.mem
-        self.programs = [executable]
-        self.program = 0
-        self.code = executable.code
-        self.verified = executable.verified
-        self.sink: Any = executable.sink
-        self.depth = 0
-        self.finished = False
-        self.window = 0
-        self.window_bytes = 0
-        self.window_writable = False
-        self.main = main
-        self.pc = insn_idx
-        self.loops = MAX_LOOPS
-        if not cython.compiled:
-            self.r = [0] * 12
-            self.frames = [k.UncompiledFrame() for _ in range(MAX_FRAMES)]
-        for reg in range(12):
-            self.r[reg] = 0
-        reg = 1
-        for arg in args:
-            self.r[reg] = arg & 0xFFFFFFFFFFFFFFFF
-            reg += 1
-        self._enter_stack()
-
-    @property
-    def insn_idx(self) -> int:
-        """Slot of the next instruction, in the program now running."""
-        return self.pc
-
-    @property
-    def registers(self) -> tuple[int, ...]:
-        """R0-R10 as u64."""
-        return tuple(self.r[reg] for reg in range(11))
-
-    @property
-    def frame(self) -> int:
-        """Frames below the first: 0 in the program, 1 in a subprogram it calls."""
-        return self.depth
-
-    @property
-    def executable(self) -> InterpExecutable:
-        """The program now running: a tail call changes it."""
-        return self.programs[self.program]
+class Machine(Frames):
+    """One execution. Made by InterpExecutable; step() runs one instruction, finish() all."""
 
     def step(self) -> bool:
         """Execute one instruction; False when there was none left."""
@@ -173,12 +361,6 @@ class Machine:
             self._guarded(SLICE)
         return self.r[0]
 
-    def abandon(self) -> None:
-        """Give the frames' stack back when the execution will not be finished."""
-        if not self.finished:
-            self.run.words.sp = self.r[10] if self.depth == 0 else self.frames[0].saved[4]
-            self.finished = True
-
     # bpf_throw() unwinds to the nearest frame of a program, and through a callback's caller.
     def _guarded(self, budget: cython.ulonglong) -> cython.void:
         try:
@@ -193,131 +375,6 @@ class Machine:
         except BaseException:
             self.abandon()
             raise
-
-    def _unwound(self, cookie: cython.ulonglong) -> cython.void:
-        handler: int = self.executable.exception_cb
-        if handler < 0:
-            self.r[0] = cookie
-            self._leave()
-            return
-        self.r[1] = cookie
-        self.pc = handler
-        self.loops = MAX_LOOPS
-
-    # --- frames -------------------------------------------------------------------------------------------------
-
-    def _enter_stack(self) -> cython.void:
-        top: cython.ulonglong = self.run.words.sp
-        if top < self.run.words.stack + STACK:
-            self._fault("stack overflow", top)
-        self.run.words.sp = top - STACK
-        mem.fill(top - STACK, 0, STACK)
-        self.r[10] = top
-
-    def _call_subprog(self, target: cython.Py_ssize_t) -> cython.void:
-        if self.depth == MAX_FRAMES:
-            self._fault("the call stack of 17 frames is too deep", 0)
-        depth: cython.int = self.depth
-        self.frames[depth].pc = self.pc + 1
-        for reg in range(5):
-            self.frames[depth].saved[reg] = self.r[6 + reg]
-        self.frames[depth].loops = self.loops
-        self.frames[depth].program = self.program
-        self.frames[depth].main = self.main
-        self._enter_stack()
-        self.depth = depth + 1
-        self.main = False
-        self.loops = MAX_LOOPS
-        self.pc = target
-
-    def _leave(self) -> cython.void:
-        if self.depth == 0:
-            self.run.words.sp = self.r[10]
-            self.finished = True
-        else:
-            self._leave_frame()
-
-    def _leave_frame(self) -> cython.void:
-        depth: cython.int = self.depth - 1
-        self.depth = depth
-        self.run.words.sp = self.r[10]
-        for reg in range(5):
-            self.r[6 + reg] = self.frames[depth].saved[reg]
-        self.loops = self.frames[depth].loops
-        self.main = self.frames[depth].main
-        self.pc = self.frames[depth].pc
-        if self.frames[depth].program != self.program:
-            self._switch(self.frames[depth].program)
-
-    def _switch(self, program: cython.int) -> cython.void:
-        executable = self.programs[program]
-        self.program = program
-        self.code = executable.code
-        self.verified = executable.verified
-        self.sink = executable.sink
-
-    # True: the target (if it is interpreted) has taken this frame's place; or it has run and the frame is left.
-    def _tail_call(self, insn_idx: cython.Py_ssize_t) -> cython.bint:
-        run: RunContext = self.run
-        index: cython.ulonglong = self.r[3] & U32
-        prog_array = run.map_at(self.r[2])
-        target: Any = None
-        if self.run.words.tail_calls < MAX_TAIL_CALL_CNT:
-            target = run.tail_call(prog_array, index)
-        if self.sink is not None:
-            self.sink(CallEvent(insn_idx, "bpf_tail_call", (self.r[1], self.r[2], index), int(target is not None)))
-        if target is None:
-            return False
-        self.run.words.tail_calls += 1
-        if hasattr(target, "code"):
-            self.programs.append(target)
-            self._switch(len(self.programs) - 1)
-            self.main = True
-            self.pc = 0
-            self.loops = MAX_LOOPS
-            mem.fill(self.r[10] - STACK, 0, STACK)
-        else:
-            self.r[0] = target.enter(run, self.r[1])
-            self._leave()
-        return True
-
-    # --- memory -------------------------------------------------------------------------------------------------
-
-    # The window is the region of the last check; calls close it, because bounds change only there.
-    def _check(self, addr: cython.ulonglong, size: cython.int, write: cython.bint) -> cython.int:
-        off: cython.ulonglong = w64(addr - self.window)
-        if (
-            off < self.window_bytes
-            and self.window_bytes - off >= cython.cast(cython.ulonglong, size)
-            and (self.window_writable or not write)
-        ):
-            return 0
-        return self._check_slowly(addr, size, write)
-
-    def _check_slowly(self, addr: cython.ulonglong, size: cython.int, write: cython.bint) -> cython.int:
-        if not self.space.check(addr, size, write):
-            self._fault(self.space.explain(addr, size, write), addr)
-        region = self.space.find(addr)
-        if region is not None and region.stride == 0:
-            self.window = region.base
-            self.window_bytes = region.size
-            self.window_writable = region.writable
-        return 0
-
-    # Arena addresses are 32 bits; a page that is not there reads as zero and swallows stores.
-    def _arena(self, addr: cython.ulonglong, off: cython.int, size: cython.int) -> cython.ulonglong:
-        at: cython.ulonglong = w64(self.code.arena_base + (addr & U32) + off)
-        return at if self.space.check(at, size, True) else 0
-
-    def _fault(self, message: str, addr: int) -> None:
-        self.run.words.last_insn_idx = self.pc
-        if self.verified:
-            at = f"insn {self.pc} of {self.executable.program.name}: {message}; {self.registers}"
-            raise InternalError(f"fault in a verified program: {at}")
-        raise GuestFault(message, "interp", self.pc, addr, self.registers)
-
-    def _illegal(self, pc: int) -> None:
-        self._fault(self.code.illegal.get(pc, "illegal instruction"), 0)
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -337,7 +394,7 @@ class Machine:
         b: cython.ulonglong
         kind: cython.int
         dst: cython.int
-        size: cython.int
+        size: cython.uint
         taken: cython.bint
         call: BoundCall
         try:
@@ -345,22 +402,99 @@ class Machine:
                 left -= 1
                 kind = ops[pc].kind
                 dst = ops[pc].dst
-                if kind == k.K_ALU64:
-                    b = r[ops[pc].src] if ops[pc].x else ops[pc].imm
+                b = (r[ops[pc].src] & ops[pc].mask) | ops[pc].imm
+                if kind == k.K_MOV64:
+                    r[dst] = mov(r[dst], b, 64, 0)
+                elif kind == k.K_ADD64:
+                    r[dst] = add(r[dst], b, 64, 0)
+                elif kind == k.K_AND64:
+                    r[dst] = and_(r[dst], b, 64, 0)
+                elif kind == k.K_OR64:
+                    r[dst] = or_(r[dst], b, 64, 0)
+                elif kind == k.K_XOR64:
+                    r[dst] = xor(r[dst], b, 64, 0)
+                elif kind == k.K_LSH64:
+                    r[dst] = lsh(r[dst], b, 64, 0)
+                elif kind == k.K_RSH64:
+                    r[dst] = rsh(r[dst], b, 64, 0)
+                elif kind == k.K_SUB64:
+                    r[dst] = sub(r[dst], b, 64, 0)
+                elif kind == k.K_MUL64:
+                    r[dst] = mul(r[dst], b, 64, 0)
+                elif kind == k.K_MOV32:
+                    r[dst] = mov(r[dst] & U32, b & U32, 32, 0) & U32
+                elif kind == k.K_ADD32:
+                    r[dst] = add(r[dst] & U32, b & U32, 32, 0) & U32
+                elif kind == k.K_AND32:
+                    r[dst] = and_(r[dst] & U32, b & U32, 32, 0) & U32
+                elif kind == k.K_OR32:
+                    r[dst] = or_(r[dst] & U32, b & U32, 32, 0) & U32
+                elif kind == k.K_XOR32:
+                    r[dst] = xor(r[dst] & U32, b & U32, 32, 0) & U32
+                elif kind == k.K_LSH32:
+                    r[dst] = lsh(r[dst] & U32, b & U32, 32, 0) & U32
+                elif kind == k.K_RSH32:
+                    r[dst] = rsh(r[dst] & U32, b & U32, 32, 0) & U32
+                elif kind == k.K_SUB32:
+                    r[dst] = sub(r[dst] & U32, b & U32, 32, 0) & U32
+                elif kind == k.K_MUL32:
+                    r[dst] = mul(r[dst] & U32, b & U32, 32, 0) & U32
+                elif kind == k.K_JEQ64:
+                    if jeq(r[dst], b, 64):
+                        pc = ops[pc].target
+                        continue
+                elif kind == k.K_JEQ32:
+                    if jeq(r[dst] & U32, b & U32, 32):
+                        pc = ops[pc].target
+                        continue
+                elif kind == k.K_JNE64:
+                    if jne(r[dst], b, 64):
+                        pc = ops[pc].target
+                        continue
+                elif kind == k.K_JNE32:
+                    if jne(r[dst] & U32, b & U32, 32):
+                        pc = ops[pc].target
+                        continue
+                elif kind == k.K_JGT64:
+                    if jgt(r[dst], b, 64):
+                        pc = ops[pc].target
+                        continue
+                elif kind == k.K_JGT32:
+                    if jgt(r[dst] & U32, b & U32, 32):
+                        pc = ops[pc].target
+                        continue
+                elif kind == k.K_JLT64:
+                    if jlt(r[dst], b, 64):
+                        pc = ops[pc].target
+                        continue
+                elif kind == k.K_JLT32:
+                    if jlt(r[dst] & U32, b & U32, 32):
+                        pc = ops[pc].target
+                        continue
+                elif kind == k.K_LDX:
+                    addr = w64(r[ops[pc].src] + ops[pc].off)
+                    size = ops[pc].size
+                    a = w64(addr - self.window)
+                    if not (ops[pc].frame or (a < self.window_bytes and self.window_bytes - a >= size)):
+                        self.pc = pc
+                        self._check(addr, size, False)
+                    r[dst] = load(addr, size)
+                    if ops[pc].sext:
+                        r[dst] = extend_sign(r[dst], size)
+                elif kind == k.K_ALU64:
                     if cython.compiled:
                         r[dst] = cython.cast(k.alu_fn, ops[pc].function)(r[dst], b, ops[pc].bits, ops[pc].off)
                     else:
                         r[dst] = self.code.functions[pc](r[dst], b, ops[pc].bits, ops[pc].off)
                 elif kind == k.K_ALU32:
                     a = r[dst] & U32
-                    b = (r[ops[pc].src] if ops[pc].x else ops[pc].imm) & U32
+                    b &= U32
                     if cython.compiled:
                         r[dst] = cython.cast(k.alu_fn, ops[pc].function)(a, b, 32, ops[pc].off) & U32
                     else:
                         r[dst] = self.code.functions[pc](a, b, 32, ops[pc].off) & U32
                 elif kind in (k.K_JMP64, k.K_JMP32):
                     a = r[dst]
-                    b = r[ops[pc].src] if ops[pc].x else ops[pc].imm
                     if kind == k.K_JMP32:
                         a &= U32
                         b &= U32
@@ -371,22 +505,17 @@ class Machine:
                     if taken:
                         pc = ops[pc].target
                         continue
-                elif kind == k.K_LDX:
-                    addr = w64(r[ops[pc].src] + ops[pc].off)
-                    size = ops[pc].size
-                    if not ops[pc].frame:
-                        self.pc = pc
-                        self._check(addr, size, False)
-                    r[dst] = load(addr, size)
-                    if ops[pc].sext:
-                        r[dst] = extend_sign(r[dst], size)
                 elif kind in (k.K_STX, k.K_ST):
                     addr = w64(r[dst] + ops[pc].off)
                     size = ops[pc].size
-                    if not ops[pc].frame:
+                    a = w64(addr - self.window)
+                    if not (
+                        ops[pc].frame
+                        or (a < self.window_bytes and self.window_bytes - a >= size and self.window_writable)
+                    ):
                         self.pc = pc
                         self._check(addr, size, True)
-                    store(addr, size, r[ops[pc].src] if kind == k.K_STX else ops[pc].imm)
+                    store(addr, size, b)
                 elif kind == k.K_JA:
                     pc = ops[pc].target
                     continue
@@ -463,7 +592,7 @@ class Machine:
                     size = ops[pc].size
                     addr = self._arena(r[dst], ops[pc].off, size)
                     if addr:
-                        store(addr, size, r[ops[pc].src] if ops[pc].x else ops[pc].imm)
+                        store(addr, size, b)
                 elif kind == k.K_CAST_USER:
                     a = r[ops[pc].src] & U32
                     r[dst] = self.code.arena_user & ~U32 | a if a else 0
@@ -481,12 +610,3 @@ class Machine:
         result = call.call(self.run, self.r[1], self.r[2], self.r[3], self.r[4], self.r[5])
         self.sink(CallEvent(insn_idx, call.name, args, result))
         return result
-
-    # Somebody wants the run to end: leave all frames, with what is pending.
-    def _aborted(self) -> cython.void:
-        self.run.words.last_insn_idx = self.pc
-        pending = self.run.pending
-        self.abandon()
-        self.r[0] = 0
-        if pending is not None:
-            raise pending

@@ -36,3 +36,6 @@ cdef class AddressSpace:
     cdef object __weakref__
 
     cpdef bint check(self, unsigned long long addr, unsigned long long size, bint write) noexcept nogil
+    cpdef unsigned long long plain_base(self, unsigned long long addr) noexcept nogil
+    cpdef unsigned long long plain_size(self, unsigned long long addr) noexcept nogil
+    cpdef bint is_writable(self, unsigned long long addr) noexcept nogil

@@ -213,6 +213,19 @@ class AddressSpace:
             return False
         return self._table[slot].alive == 0 or load8(self._table[slot].alive + off // stride) != 0
 
+    def plain_base(self, addr: cython.ulonglong) -> cython.ulonglong:
+        """Start of the accessible bytes around *addr*, which check() admits; 0 in a region with elements."""
+        slot: cython.Py_ssize_t = (addr - self.base) >> SLOT_SHIFT
+        return 0 if self._table[slot].stride else self._table[slot].base
+
+    def plain_size(self, addr: cython.ulonglong) -> cython.ulonglong:
+        """How many there are."""
+        return self._table[(addr - self.base) >> SLOT_SHIFT].size
+
+    def is_writable(self, addr: cython.ulonglong) -> cython.bint:
+        """Whether the region of *addr*, which check() admits, may be written."""
+        return self._table[(addr - self.base) >> SLOT_SHIFT].writable != 0
+
     def find(self, addr: int) -> Region | None:
         """The region whose bytes (as exposed now) include *addr*."""
         region = self._regions.get((addr - self.base) >> SLOT_SHIFT)

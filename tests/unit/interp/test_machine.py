@@ -261,6 +261,7 @@ def test_tail_calls_are_limited_to_33(run, prepare):
     assert (run.tail_calls, run.insn_count) == (33, 33 * 3 + 5)
 
 
+@pytest.mark.slow
 def test_may_goto_leaves_after_its_budget(run, prepare):
     assert run.execute(prepare("r0 = 0; r0 += 1; may_goto +1; goto -3; exit")) == 8 * 1024 * 1024 + 1
 

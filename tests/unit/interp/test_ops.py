@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beespace.decl.words import s32, s64
-from beespace.interp import kinds, ops
+from beespace.interp import kinds
+from beespace.interp import machine as ops
 from beespace.isa import names
 
 EDGES = (0, 1, 2, 31, 32, 33, 63, 64, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 32)

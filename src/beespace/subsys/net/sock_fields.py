@@ -97,7 +97,9 @@ _SOCK_MEMBER_SIZE = {"family": 2, "type": 2, "protocol": 2, "src_port": 2, "dst_
 SOCKETS = (
     PointerFields(PTR_TO_SOCKET, "bpf_sock", _at_run_time(*_SOCK)),
     PointerFields(PTR_TO_SOCK_COMMON, "bpf_sock", _at_run_time(*_SOCK_COMMON)),
-    PointerFields(PTR_TO_TCP_SOCK, "bpf_tcp_sock", _TCP_SOCK),
+    PointerFields(
+        PTR_TO_TCP_SOCK, "bpf_tcp_sock", tuple(replace(f, kernel_off=f.off, kernel_size=f.size) for f in _TCP_SOCK)
+    ),
     PointerFields(PTR_TO_XDP_SOCK, "bpf_xdp_sock", (_u32("queue_id", 0),)),
 )
 

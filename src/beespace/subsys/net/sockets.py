@@ -10,6 +10,7 @@ from __future__ import annotations
 from errno import EINVAL, EOPNOTSUPP
 
 from beespace.decl import RunContext, implements
+from beespace.errors import Unsupported
 from beespace.mem import raw
 from beespace.subsys.net.context import SKB, packet_of
 
@@ -33,7 +34,9 @@ def bpf_sk_fullsock(run: RunContext, sk: int) -> int:
 
 @implements("bpf_tcp_sock")
 def bpf_tcp_sock(run: RunContext, sk: int) -> int:
-    return sk if _is_fullsock(sk) and raw.load32(sk + SOCK_PROTOCOL) == _IPPROTO_TCP else 0
+    if _is_fullsock(sk) and raw.load32(sk + SOCK_PROTOCOL) == _IPPROTO_TCP:
+        raise Unsupported("TCP sockets")  # would be a struct bpf_tcp_sock
+    return 0
 
 
 @implements("bpf_get_listener_sock")

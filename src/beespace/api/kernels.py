@@ -207,14 +207,6 @@ class Kernel(OpensObjects, _kernel.Kernel):
 
         return Jit().assembly(self.get_file(fd, "prog").obj.xlated)
 
-    def mkdir(self, path: str) -> None:
-        """See BpfKernel."""
-        self.bpffs.mkdir(path)
-
-    def unlink(self, path: str) -> None:
-        """See BpfKernel."""
-        self.bpffs.unlink(path)
-
 
 class LinuxKernel(OpensObjects, _kernel.LinuxKernel):
     """The running kernel, through bpf(2).

@@ -266,7 +266,7 @@ class _Loader:
         rejected = error.__cause__  # the simulated kernel's has more than the log
         if isinstance(rejected, VerifierError):
             rejected.errno, rejected.log = error.errno or 0, log
-            rejected.prog_name = rejected.prog_name or prog.name
+            rejected.prog_name = prog.name  # all of it, not the 15 characters that the kernel keeps
             rejected.obligation = rejected.obligation or explain_poison(rejected.message, maps, externs)
             return rejected
         return parse_log(log, error.errno or 0, prog.name, maps, externs) if log.strip() else error

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from beespace.api.adapters import Codecs
 from beespace.api.calls import Buffer, Calls, Fds, text
+from beespace.api.elements import FD_VALUES, MAP_IN_MAP, Elements
 from beespace.api.variables import Memory, Place, StructView
-from beespace.btf import Codec, frozen
 from beespace.elf import MapSpec, adjust_ringbuf_size
 from beespace.errors import BtfError, SyscallError
 from beespace.uapi import bpf as uapi
@@ -28,22 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Map"]
 
-PERCPU = frozenset(
-    (
-        uapi.BPF_MAP_TYPE_PERCPU_HASH,
-        uapi.BPF_MAP_TYPE_PERCPU_ARRAY,
-        uapi.BPF_MAP_TYPE_LRU_PERCPU_HASH,
-        uapi.BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE,
-    )
-)
-_MAP_IN_MAP = frozenset((uapi.BPF_MAP_TYPE_ARRAY_OF_MAPS, uapi.BPF_MAP_TYPE_HASH_OF_MAPS))
-# Values that user space writes as fds and reads as ids.
-_FD_VALUES = _MAP_IN_MAP | {
-    uapi.BPF_MAP_TYPE_PROG_ARRAY,
-    uapi.BPF_MAP_TYPE_PERF_EVENT_ARRAY,
-    uapi.BPF_MAP_TYPE_CGROUP_ARRAY,
-}
-_ARRAYS = frozenset((uapi.BPF_MAP_TYPE_ARRAY, uapi.BPF_MAP_TYPE_PERCPU_ARRAY)) | _FD_VALUES - {
+_ARRAYS = frozenset((uapi.BPF_MAP_TYPE_ARRAY, uapi.BPF_MAP_TYPE_PERCPU_ARRAY)) | FD_VALUES - {
     uapi.BPF_MAP_TYPE_HASH_OF_MAPS
 }
 _RINGBUFS = frozenset((uapi.BPF_MAP_TYPE_RINGBUF, uapi.BPF_MAP_TYPE_USER_RINGBUF))
@@ -66,8 +51,8 @@ class Map(MutableMapping[Any, Any]):
         self._object = obj
         self._fds = obj.fds if obj is not None else Fds(calls)
         self._fd: int | None = None
-        self._key_codec: Codec | None = None
-        self._value_codec: Codec | None = None
+        self._codecs: Codecs | None = None
+        self._elements: Elements | None = None
         self.full_name = full_name or spec.name
         self.memory: bytearray | memoryview | None = None
         self.pin_path: str | None = None
@@ -240,75 +225,27 @@ class Map(MutableMapping[Any, Any]):
 
     def set_types(self, codecs: Codecs) -> None:
         """Read keys and values by these codecs, as far as they are as long as the map's."""
-        spec = self._spec
-        for attribute, type_id, size in (
-            ("_key_codec", spec.key_type_id, spec.key_size),
-            ("_value_codec", spec.value_type_id, spec.value_size),
-        ):
-            codec = codecs[type_id] if type_id and size and spec.kind == "user" else None
-            setattr(self, attribute, codec if codec is not None and codec.size == size else None)
+        self._codecs = codecs
 
-    def _encode(self, codec: Codec | None, size: int, what: str, value: Any) -> bytes:
-        if isinstance(value, bytes | bytearray | memoryview):
-            if len(value) != size:
-                raise BtfError(f"map {self.name}: wrong size of {what}", expected=f"{size} bytes", found=len(value))
-            return bytes(value)
-        if codec is not None:
-            return codec.encode(value)
-        if isinstance(value, int) and size in (1, 2, 4, 8):
-            if not -(1 << 8 * size - 1) <= value < 1 << 8 * size:
-                raise BtfError(f"map {self.name}: {what} does not fit {size} bytes", found=value)
-            return (value & (1 << 8 * size) - 1).to_bytes(size, "little")
-        raise BtfError(f"map {self.name}: its {what} has no type: give {size} bytes", found=repr(value))
-
-    def _decode(self, codec: Codec | None, size: int, data: bytes) -> Any:
-        if codec is not None:
-            return codec.decode(data)
-        return int.from_bytes(data, "little") if size in (1, 2, 4, 8) else data
-
-    def _decode_key(self, data: bytes) -> Any:
-        return frozen(self._decode(self._key_codec, self.key_size, data))
+    @property
+    def elements(self) -> Elements:
+        """How keys and values look as bytes."""
+        if self._elements is None or self._elements.spec is not self._spec:
+            self._elements = Elements(self._spec, self._codecs, self._calls.kernel.features.cpus)
+        return self._elements
 
     def key_bytes(self, key: Any) -> bytes:
         """*key* as the kernel wants it. :raises BtfError: it does not fit the key's type or size."""
-        return self._encode(self._key_codec, self.key_size, "key", key)
+        return self.elements.encode_key(key)
 
     def value_bytes(self, value: Any) -> bytes:
         """*value* as the kernel wants it; a per-CPU map's is a list, or one value for all CPUs."""
-        if self.map_type in PERCPU:
-            return self._percpu_bytes(value)
-        if self.map_type in _FD_VALUES and not isinstance(value, int | bytes | bytearray | memoryview):
-            value = value.fd
-        return self._encode(self._value_codec, self._value_io_size, "value", value)
-
-    def _percpu_bytes(self, value: Any) -> bytes:
-        cpus, step = self._calls.kernel.features.cpus, -self.value_size % 8
-        if isinstance(value, bytes | bytearray | memoryview) and len(value) == self._lookup_size:
-            return bytes(value)
-        values = value if isinstance(value, list | tuple) else [value] * cpus
-        if len(values) != cpus:
-            raise BtfError(f"map {self.name}: one value for each possible CPU", expected=cpus, found=len(values))
-        one = (self._encode(self._value_codec, self.value_size, "value", item) for item in values)
-        return b"".join(item + bytes(step) for item in one)
+        return self.elements.encode_value(value)
 
     def _value_of(self, data: bytes) -> Any:
-        if self.map_type in PERCPU:
-            size, step = self.value_size, self.value_size + -self.value_size % 8
-            copies = (data[at : at + size] for at in range(0, len(data), step))
-            return [self._decode(self._value_codec, size, copy) for copy in copies]
-        if self.map_type in _MAP_IN_MAP:
+        if self.map_type in MAP_IN_MAP:
             return Map.from_fd(self._calls, self._calls.map_fd_by_id(int.from_bytes(data, "little")))
-        return self._decode(self._value_codec, len(data), data)
-
-    @property
-    def _value_io_size(self) -> int:
-        return 4 if self.map_type in _FD_VALUES else self.value_size
-
-    @property
-    def _lookup_size(self) -> int:
-        if self.map_type in PERCPU:
-            return (self.value_size + 7) // 8 * 8 * self._calls.kernel.features.cpus
-        return self._value_io_size
+        return self.elements.decode_value(data)
 
     def lookup(self, key: Any, flags: int = 0) -> Any:
         """The value of *key*, ``None`` without one. :raises SyscallError: other errors than ENOENT."""
@@ -331,14 +268,14 @@ class Map(MutableMapping[Any, Any]):
 
     def lookup_and_delete(self, key: Any, flags: int = 0) -> Any:
         """The value of *key*, deleted by the same call; ``None`` without one."""
-        size = self._lookup_size
+        size = self.elements.lookup_size
         data = self._calls.map_lookup_and_delete(self.fd, self.key_bytes(key), size, flags, self.name)
         return None if data is None else self._value_of(data)
 
     def next_key(self, key: Any = None) -> Any:
         """The key after *key*, the first for ``None`` or for one that is not there; ``None`` after the last."""
         data = self.next_key_bytes(None if key is None else self.key_bytes(key))
-        return None if data is None else self._decode_key(data)
+        return None if data is None else self.elements.decode_key(data)
 
     def freeze(self) -> None:
         """No more writes from user space. :raises SyscallError: EBUSY when it is mapped writable."""
@@ -381,7 +318,7 @@ class Map(MutableMapping[Any, Any]):
         return self.lookup_bytes(self.key_bytes(key)) is not None
 
     def __iter__(self) -> Iterator[Any]:
-        return (self._decode_key(key) for key in self.keys_bytes())
+        return (self.elements.decode_key(key) for key in self.keys_bytes())
 
     def __len__(self) -> int:
         """Elements: ``max_entries`` of arrays, otherwise counted."""
@@ -408,12 +345,12 @@ class Map(MutableMapping[Any, Any]):
         as ``dict.pop``."""
         if args:
             return super().pop(*args)
-        data = self._calls.map_lookup_and_delete(self.fd, None, self._lookup_size, 0, self.name)
+        data = self._calls.map_lookup_and_delete(self.fd, None, self.elements.lookup_size, 0, self.name)
         return None if data is None else self._value_of(data)
 
     def peek(self) -> Any:
         """The next value of a queue or stack; ``None`` when it is empty."""
-        data = self._calls.map_lookup(self.fd, None, self._lookup_size, 0, self.name)
+        data = self._calls.map_lookup(self.fd, None, self.elements.lookup_size, 0, self.name)
         return None if data is None else self._value_of(data)
 
     # ------------------------------------------------------------------------------------------------- raw access
@@ -421,13 +358,15 @@ class Map(MutableMapping[Any, Any]):
     def lookup_bytes(self, key: bytes, flags: int = 0) -> bytes | None:
         """The value's bytes (a per-CPU map's: 8-byte aligned copies of all possible CPUs)."""
         self._check_key(key)
-        return self._calls.map_lookup(self.fd, key, self._lookup_size, flags, self.name)
+        return self._calls.map_lookup(self.fd, key, self.elements.lookup_size, flags, self.name)
 
     def update_bytes(self, key: bytes, value: bytes, flags: int = 0) -> None:
         """Set an element."""
         self._check_key(key)
-        if len(value) != self._lookup_size:
-            raise BtfError(f"map {self.name}: wrong size of value", expected=self._lookup_size, found=len(value))
+        if len(value) != self.elements.lookup_size:
+            raise BtfError(
+                f"map {self.name}: wrong size of value", expected=self.elements.lookup_size, found=len(value)
+            )
         self._calls.map_update(self.fd, key, value, flags, self.name)
 
     def delete_bytes(self, key: bytes) -> None:
@@ -456,18 +395,15 @@ class Map(MutableMapping[Any, Any]):
 
     def items_bytes(self) -> Iterator[tuple[bytes, tuple[bytes, ...]]]:
         """(key, values) of all elements: one value, or one for each possible CPU of a per-CPU map."""
-        size = self.value_size if self.map_type in PERCPU else self._value_io_size
         for key in self.keys_bytes():
             data = self.lookup_bytes(key)
             if data is not None:  # deleted meanwhile otherwise
-                step = size + -size % 8 if self.map_type in PERCPU else len(data) or 1
-                yield key, tuple(data[at : at + size] for at in range(0, len(data), step))
+                yield key, self.elements.copies(data)
 
     @property
     def btf(self) -> Btf | None:
         """Where ``spec.key_type_id`` and ``spec.value_type_id`` are; ``None`` when nobody said."""
-        codec = self._value_codec or self._key_codec
-        return codec.btf if codec is not None else None
+        return self._codecs.btf if self._codecs is not None else None
 
     def _check_key(self, key: bytes) -> None:
         if len(key) != self.key_size:
@@ -484,7 +420,7 @@ class Map(MutableMapping[Any, Any]):
         return self._read_batches(uapi.BPF_MAP_LOOKUP_AND_DELETE_BATCH, batch, flags)
 
     def _read_batches(self, cmd: int, batch: int, flags: int) -> list[tuple[Any, Any]]:
-        key_size, value_size = self.key_size, self._lookup_size
+        key_size, value_size = self.key_size, self.elements.lookup_size
         keys, values = Buffer(batch * key_size), Buffer(batch * value_size)
         position = Buffer(max(key_size, 8))  # a key, or a bucket number
         found: list[tuple[Any, Any]] = []
@@ -497,7 +433,7 @@ class Map(MutableMapping[Any, Any]):
             for i in range(done):
                 key = key_data[i * key_size : (i + 1) * key_size]
                 value = value_data[i * value_size : (i + 1) * value_size]
-                found.append((self._decode_key(key), self._value_of(value)))
+                found.append((self.elements.decode_key(key), self._value_of(value)))
             first = False
         return found
 

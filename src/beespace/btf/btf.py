@@ -19,7 +19,7 @@ import sys
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from beespace.btf import types as t
 from beespace.btf.resolve import FieldRef, align_of, composite_of, field_of, find_member, size_of
@@ -86,6 +86,9 @@ def _s32(word: int) -> int:
     return word - (1 << 32) if word & 0x80000000 else word
 
 
+_INDEX = frozenset(("_strings", "_words", "_offs", "_names", "_first", "nr_types"))
+
+
 class Btf:
     """Type information: types by id, ids by name. Immutable; what has been decoded is kept.
 
@@ -122,6 +125,10 @@ class Btf:
     nr_types: int
     _start_str: int
     _strings: bytes
+    _words: array[int]
+    _offs: array[int]
+    _names: array[int]
+    _first: dict[int, int]
 
     def __init__(self, raw: bytes, header: Header, swapped: bool, base: Btf | None, name: str) -> None:
         # use parse()
@@ -132,11 +139,22 @@ class Btf:
         self.name = name
         self.start_id = base.nr_types if base is not None else 1
         self._start_str = base.str_len if base is not None else 0
+        self._last: dict[int, int] | None = None  # name offset -> last id that has it
+        self._by_name: dict[str, tuple[int, ...]] = {}
+        self._flavors: dict[str, tuple[int, ...]] = {}
+        self._types: dict[int, t.BtfType] = {}
+        self._align: dict[int, int] = {}
+        self._tags: dict[int, list[tuple[int, str]]] | None = None
+
+    # The index: where each type is, and which names there are. vmlinux() leaves it to the first question, because most
+    # programs that a kernel loads ask none.
+    def _index(self) -> None:
+        header, raw = self.header, self.raw
         types_at = header.hdr_len + header.type_off
         strings_at = header.hdr_len + header.str_off
         self._strings = raw[strings_at : strings_at + header.str_len]
         self._words = array("I", raw[types_at : types_at + header.type_len])
-        if swapped:
+        if self.swapped:
             self._words.byteswap()
         self._offs = self._scan(types_at)
         self._names = array("I", map(self._words.__getitem__, self._offs))
@@ -145,12 +163,12 @@ class Btf:
         self._first = dict(
             zip(reversed(self._names), range(self.nr_types - 1, self.start_id - 1, -1), strict=True),
         )
-        self._last: dict[int, int] | None = None  # name offset -> last id that has it
-        self._by_name: dict[str, tuple[int, ...]] = {}
-        self._flavors: dict[str, tuple[int, ...]] = {}
-        self._types: dict[int, t.BtfType] = {}
-        self._align: dict[int, int] = {}
-        self._tags: dict[int, list[tuple[int, str]]] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in _INDEX:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self._index()
+        return getattr(self, name)
 
     def __repr__(self) -> str:
         return f"<Btf {self.name or 'unnamed'}: ids {self.start_id}..{self.nr_types - 1}>"
@@ -167,11 +185,13 @@ class Btf:
         """
         raw = bytes(data)
         header, swapped = _parse_header(raw, name)
-        return cls(raw, header, swapped, base, name)
+        btf = cls(raw, header, swapped, base, name)
+        btf._index()
+        return btf
 
     @classmethod
     def vmlinux(cls, path: str | Path = VMLINUX) -> Btf:
-        """The BTF of the kernel this machine runs. Nothing is cached: keep the result.
+        """The BTF of the kernel this machine runs, indexed at the first question. Nothing is cached: keep the result.
 
         :raises BtfError: the kernel exports none (CONFIG_DEBUG_INFO_BTF).
         """
@@ -179,7 +199,8 @@ class Btf:
             data = Path(path).read_bytes()
         except OSError as err:
             raise BtfError(f"no kernel BTF: {err.strerror}", path=str(path)) from err
-        return cls.parse(data, name="vmlinux")
+        header, swapped = _parse_header(data, "vmlinux")
+        return cls(data, header, swapped, None, "vmlinux")
 
     def _scan(self, types_at: int) -> array[int]:
         words, step = self._words, _Steps()

@@ -94,7 +94,7 @@ class Engine:
     def __init__(self, workdir: str = ".") -> None:
         self.workdir = workdir
         self.kernel = self._make_kernel()
-        self.cpus = self.kernel.features.cpus
+        self.cpus: int = self.kernel.features.cpus
         self._views: dict[int, memoryview] = {}
 
     def _make_kernel(self) -> Any:
@@ -166,7 +166,9 @@ class Engine:
 
     def prog_id(self, fd: int) -> int:
         """A program's id."""
-        return int(self._info(fd, ProgInfo).id)
+        info: ProgInfo = self._info(fd, ProgInfo)
+        number: int = info.id
+        return number
 
     def value_bytes(self, info: dict[str, Any]) -> int:
         """Bytes that a lookup from user space writes."""

@@ -123,6 +123,16 @@ def test_every_field_in_every_width(kernels, prog_type, part):
         check(kernels, prog, list(zip(packets, contexts, strict=True)))
 
 
+def test_what_stores_leave(kernels):
+    values = (1, 0x12345678, 0xFFFE, 0xFFFF, 0x10005, -1)
+    for field in REGISTRY.prog_types[CLS].ctx_fields:
+        if "w" not in field.access or field.name == "tstamp":
+            continue
+        for store, value in table(("r2 = {}; *(u32 *)(r6 + {}) = r2", "*(u32 *)(r6 + {1}) = {0}"), values):
+            source = f"r6 = r1; {store.format(value, field.off)}; r0 = *(u32 *)(r6 + {field.off}); exit"
+            check(kernels, PacketProgram(CLS, source), [(frame(60), bytes(192))])
+
+
 def test_every_field_of_the_socket(kernels):
     fields = REGISTRY.pointer_fields[uapi.PTR_TO_SOCK_COMMON].fields
     for access, off, more in field_loads(fields):

@@ -51,6 +51,7 @@ class CtxField:
     :ivar read_sizes: sizes of loads, which must be at the field's start (instead of ``narrow``).
     :ivar write_sizes: sizes of stores; None: exactly the element.
     :ivar priv: needs CAP_BPF.
+    :ivar store_limit: stores of this value or a larger one do nothing at run time, 0 for no limit.
     """
 
     name: str
@@ -69,6 +70,7 @@ class CtxField:
     priv: bool = False
     elem: int = 0
     read_sizes: tuple[int, ...] | None = None
+    store_limit: int = 0
 
     def admits(self, off: int, size: int, write: bool, ldsx: bool = False) -> bool:
         """Whether an access of *size* bytes at *off* of the struct is one this row allows (by shape alone)."""

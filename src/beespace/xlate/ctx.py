@@ -36,7 +36,8 @@ def convert_ctx_access(insn: Insn, field: CtxField) -> tuple[Insn, ...]:
             raise Unsupported(f"{size}-byte access to context field {field.name} at run time")
         return (insn._replace(off=off),)
     if insn.code & 7 != uapi.BPF_LDX:
-        return (_store(insn, field, size, unit, off + inside),)
+        store = _store(insn, field, size, unit, off + inside)
+        return _limited(store, field.store_limit) if field.store_limit else (store,)
     return _load(insn, field, size, off, inside)
 
 
@@ -46,6 +47,12 @@ def _store(insn: Insn, field: CtxField, size: int, unit: int, off: int) -> Insn:
         raise InternalError(f"store of {size} bytes to context field {field.name} of {field.kernel_size} bytes")
     width = min(size, field.kernel_size)
     return insn._replace(code=insn.code & ~0x18 | _SIZE[width], off=off)
+
+
+def _limited(store: Insn, limit: int) -> tuple[Insn, ...]:
+    if store.code & 7 == uapi.BPF_STX:
+        return (Insn(uapi.BPF_JMP | uapi.BPF_JGE | uapi.BPF_K, store.src_reg, 0, 1, limit), store)
+    return (store,) if store.imm < limit else (Insn(uapi.BPF_JMP | uapi.BPF_JA, 0, 0, 0, 0),)
 
 
 # The whole field is loaded, then what was asked for is cut out. Of a field that the kernel keeps in fewer bytes than

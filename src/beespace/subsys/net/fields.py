@@ -56,7 +56,7 @@ _ROWS = (
     _u32("len", 0),
     _u32("pkt_type", 4, 1),
     _u32("mark", 8),
-    _u32("queue_mapping", 12, 2),
+    replace(_u32("queue_mapping", 12, 2), store_limit=0xFFFF),  # NO_QUEUE_MAPPING
     _u32("protocol", 16, 2),
     _u32("vlan_present", 20),
     _u32("vlan_tci", 24, 2),

@@ -72,7 +72,12 @@ def transfer_alu(env: Env, rec: InsnRec) -> None:
     if rec.op == uapi.BPF_MOV:
         regs[rec.dst] = _moved(env, rec, regs)
     elif rec.op == uapi.BPF_END:
-        regs[rec.dst] = UNKNOWN_REG
+        dst = regs[rec.dst]
+        if dst.type == uapi.SCALAR_VALUE:
+            swaps = rec.is_x or not rec.is32  # le: nothing to swap
+            regs[rec.dst] = scalar(n.byte_swap(dst.bounds, rec.imm, swaps))
+        else:
+            regs[rec.dst] = UNKNOWN_REG
     elif rec.op == uapi.BPF_NEG:
         dst = regs[rec.dst]
         if dst.type == uapi.SCALAR_VALUE:
@@ -220,11 +225,11 @@ def _scalar_result(env: Env, rec: InsnRec, regs: list[RegState], dst: RegState, 
 
 
 def _maybe_fork(env: Env, rec: InsnRec, dst: RegState) -> n.Bounds:
-    # All ones or zero, as a compiler makes of a sign: walk both.
+    # All ones or zero, as a compiler makes of a sign: walk both, zero from this insn again.
     width = n.fork_width(dst.bounds)
     if width == 0:
         return dst.bounds
-    branch = push_stack(env, env.insn_idx + 1, env.insn_idx, False)
+    branch = push_stack(env, env.insn_idx, env.insn_idx, False)
     zero = const_reg(0) if width == 64 else _with_bounds(dst, n.mark_reg32_known(dst.bounds, 0), dst.id, dst.off)
     branch.frames[-1].regs[rec.dst] = zero
     if width == 64:

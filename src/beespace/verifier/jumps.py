@@ -110,9 +110,9 @@ def transfer_cond_jump(env: Env, rec: InsnRec) -> None:
     rec.branch_taken = 3
     linked: list[tuple[int, int, bool]] = []
     if rec.is_x and src.type == uapi.SCALAR_VALUE and src.id:
-        _collect_linked(cur, src.id, linked)
+        _collect_linked(env, cur, src.id, linked)
     if regs[rec.dst].type == uapi.SCALAR_VALUE and regs[rec.dst].id:
-        _collect_linked(cur, regs[rec.dst].id, linked)
+        _collect_linked(env, cur, regs[rec.dst].id, linked)
     if len(linked) > 1:
         push_history(env, 0, tuple(linked))
     other = push_stack(env, rec.target, rec.idx, False)
@@ -197,14 +197,15 @@ def _pkt_branch_taken(op: int, a: RegState, b: RegState) -> int:
 # -- what scalars are then --------------------------------------------------------------------------------------------
 
 
-def _collect_linked(state: VerifierState, reg_id: int, linked: list[tuple[int, int, bool]]) -> None:
-    # Registers and slots that are known to hold the same value; of too many some lose the id.
+def _collect_linked(env: Env, state: VerifierState, reg_id: int, linked: list[tuple[int, int, bool]]) -> None:
+    # Live registers and slots that are known to hold the same value; of too many some lose the id.
     reg_id &= ~BPF_ADD_CONST
     for i in range(len(state.frames) - 1, -1, -1):
         frame = state.frames[i]
+        live = env.insns[state.insn_idx_of(i)].live_regs
         for j in range(10):
             reg = frame.regs[j]
-            if reg.type == uapi.SCALAR_VALUE and reg.id & ~BPF_ADD_CONST == reg_id:
+            if live >> j & 1 and reg.type == uapi.SCALAR_VALUE and reg.id & ~BPF_ADD_CONST == reg_id:
                 if len(linked) < _LINKED_REGS_MAX:
                     linked.append((i, j, True))
                 else:

@@ -211,6 +211,7 @@ class SeamCalls:
         prog_type: int,
         source: str,
         maps: Mapping[str, int] | None = None,
+        /,
         *,
         license_: bytes = b"GPL",
         log_level: int = 0,

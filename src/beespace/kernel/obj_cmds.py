@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from errno import E2BIG, EINVAL, EPERM
+from errno import E2BIG, EBADFD, EINVAL, EPERM
 from typing import TYPE_CHECKING, Any
 
 from beespace.errors import SyscallError, Unsupported
@@ -38,7 +38,10 @@ def check_info_tail(kernel: Kernel, attr: GetInfoAttr, size: int) -> None:
 
 def obj_get_info_by_fd(kernel: Kernel, attr: GetInfoAttr) -> int:
     """BPF_OBJ_GET_INFO_BY_FD."""
-    file = kernel.fds.get(attr.bpf_fd)
+    try:
+        file = kernel.fds.get(attr.bpf_fd)
+    except SyscallError:
+        raise SyscallError(EBADFD, "BPF_OBJ_GET_INFO_BY_FD") from None  # this command says so, the others EBADF
     if file.kind == "map":
         check_info_tail(kernel, attr, MapInfo.SIZE)
         data = bytes(map_info(kernel, file.obj).pack()[: attr.info_len])
@@ -65,11 +68,13 @@ def obj_pin(kernel: Kernel, attr: ObjPinAttr) -> int:
     what = "BPF_OBJ_PIN"
     if attr.file_flags & ~uapi.BPF_F_PATH_FD:
         raise SyscallError(EINVAL, what)
-    path = _path(kernel, attr, what)
-    file = kernel.fds.get(attr.bpf_fd)
+    try:
+        file = kernel.fds.get(attr.bpf_fd)
+    except SyscallError:
+        raise SyscallError(EINVAL, what) from None
     if file.kind not in ("map", "prog", "link"):
         raise SyscallError(EINVAL, what)
-    kernel.bpffs.pin(path, file.kind, file.obj)
+    kernel.bpffs.pin(_path(kernel, attr, what), file.kind, file.obj)
     return 0
 
 

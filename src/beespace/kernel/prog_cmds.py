@@ -165,7 +165,10 @@ def _attach_target(
     dst_prog: BpfProg | None = None
     attach_btf: BtfObject | None = None
     if attr.attach_prog_fd:
-        file = kernel.fds.get(attr.attach_prog_fd)
+        try:
+            file = kernel.fds.get(attr.attach_prog_fd)
+        except SyscallError:
+            raise SyscallError(EINVAL, _WHAT) from None
         if file.kind == "prog":
             dst_prog = file.obj
         elif file.kind == "btf":

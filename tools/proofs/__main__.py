@@ -50,7 +50,7 @@ def prove(width: int, processes: int, only: list[str]) -> list[Outcome]:
 
 
 def report_proofs(outcomes: list[Outcome], width: int, seconds: float) -> bool:
-    table = Table("operator", "clauses", "seconds", "slowest clause", title=f"{width} bits")
+    table = Table("operator", "clauses", "CPU s", "slowest clause", title=f"{width} bits")
     for o in outcomes:
         table.add_row(o.group, str(o.clauses), f"{o.seconds:.2f}", f"{o.slowest[0]} {o.slowest[1]:.2f}")
     console.print(table)
@@ -65,10 +65,13 @@ def report_proofs(outcomes: list[Outcome], width: int, seconds: float) -> bool:
     return not failures
 
 
-def run_exhaustive(stride: int, update: bool) -> tuple[bool, dict[str, exhaustive.Figure]]:
+def run_exhaustive(stride: int, update: bool, processes: int) -> tuple[bool, dict[str, exhaustive.Figure]]:
     """All pairs of 5-bit states; figures as recorded, and nothing unsound."""
     began = time.perf_counter()
-    found = dict(exhaustive.figures(stride=stride))
+    found: dict[str, exhaustive.Figure] = {}
+    jobs = [(None, stride, part) for part in reversed(exhaustive.PARTS)]
+    for part in in_parallel("5 bits", exhaustive.part_figures, jobs, processes):
+        found |= part
     good = True
     recorded = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
     if update:
@@ -92,18 +95,13 @@ def run_exhaustive(stride: int, update: bool) -> tuple[bool, dict[str, exhaustiv
 def historical(processes: int) -> tuple[bool, list[mutants.Verdict]]:
     """Every historical bug is noticed."""
     jobs = [(number,) for number in range(len(mutants.HISTORICAL))]
-    found = list(in_parallel("historical bugs", judge_historical, jobs, processes))
+    found = list(in_parallel("historical bugs", mutants.judge_historical, jobs, processes))
     found.sort(key=lambda verdict: verdict.mutant.number)
     alive = [verdict.mutant.change for verdict in found if not verdict.killed]
     for change in alive:
         console.print(f"NOT NOTICED {change}", style="red")
     console.print(f"{len(found) - len(alive)} of {len(found)} historical bugs noticed")
     return not alive, found
-
-
-def judge_historical(number: int) -> mutants.Verdict:
-    entry = mutants.HISTORICAL[number]
-    return mutants.judge(mutants.Mutant(number, entry[0], 0, entry[1]), mutants.historical_source(entry), thorough=True)
 
 
 def seeded(count: int, seed: int, processes: int) -> tuple[bool, list[mutants.Verdict]]:
@@ -138,9 +136,9 @@ def main() -> int:
     seconds = {width: time.perf_counter() - began}
     good = report_proofs(outcomes[width], width, seconds[width])
     if args.quick and not args.only:
-        good &= run_exhaustive(mutants.STRIDE, args.update)[0]
+        good &= run_exhaustive(mutants.STRIDE, args.update, args.processes)[0]
     if args.full or args.page:
-        exact, figures = run_exhaustive(1, args.update)
+        exact, figures = run_exhaustive(1, args.update, args.processes)
         noticed, history = historical(args.processes)
         good &= exact and noticed
     if args.mutants:

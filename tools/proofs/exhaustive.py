@@ -16,7 +16,7 @@ import numpy as np
 from proofs.domain import W5, Width, arrays
 from proofs.obligations import ADD, AND, ARSH, JUMP_NAMES, LSH, MUL, NEG, OR, RSH, SUB, XOR
 
-__all__ = ["Figure", "figures"]
+__all__ = ["PARTS", "Figure", "figures", "part_figures"]
 
 Array = Any
 FIELDS = (
@@ -394,8 +394,17 @@ def tnum_figure(space: Space, possible: Array, out: Any) -> Figure:
     return Figure(figure.cases, figure.unsound, int(np.count_nonzero(best)), figure.possible, figure.admitted)
 
 
+_PARTS = {"tnums": tnums, "extensions": extensions, "arithmetic": arithmetic, "jumps": jumps}
+PARTS = (*_PARTS,)
+
+
 def figures(source: str | ast.Module | None = None, stride: int = 1) -> Iterator[tuple[str, Figure]]:
     """All operations, at 5 bits with subregisters of 2; *stride* takes every n-th state (for mutants)."""
     space = Space(W5, source, stride)
-    for part in (tnums, extensions, arithmetic, jumps):
+    for part in _PARTS.values():
         yield from part(space)
+
+
+def part_figures(source: str | ast.Module | None, stride: int, part: str) -> dict[str, Figure]:
+    """Those of one of PARTS."""
+    return dict(_PARTS[part](Space(W5, source, stride)))

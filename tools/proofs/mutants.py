@@ -23,7 +23,7 @@ from proofs.domain import NUMBERS, W8, W64, bit_vectors, plain
 from proofs.obligations import GROUPS, clauses
 from proofs.prove import refuted
 
-__all__ = ["HISTORICAL", "Mutant", "Verdict", "historical_source", "judge", "mutants"]
+__all__ = ["HISTORICAL", "Mutant", "Verdict", "historical_source", "judge", "judge_historical", "mutants"]
 
 START = "# Operators: restricted style from here"
 STRIDE = 8
@@ -262,6 +262,12 @@ def judge(mutant: Mutant, tree: ast.Module | str | None = None, *, thorough: boo
         groups += [] if groups else list(GROUPS)
         proofs = _ask(lambda: refuted(groups, W8, source))
     return Verdict(mutant, "", proofs, figures, printed)
+
+
+def judge_historical(number: int) -> Verdict:
+    """Ask all three killers about a historical bug."""
+    entry = HISTORICAL[number]
+    return judge(Mutant(number, entry[0], 0, entry[1]), historical_source(entry), thorough=True)
 
 
 def _ask(killer: Callable[[], str]) -> str:

@@ -559,6 +559,11 @@ def branch(op: int, is32: bool) -> Callable[[World], Iterator[Clause]]:
         taken = w.d.branch(op, a, b, is32)
         condition = holds(w, op, x, y, is32)
         given = given_a + given_b
+        if op in (JEQ, JNE):
+            apart = w.low(x) != w.low(y)
+            yield "disjoint in 32 bits", [*given, w.d.disjoint32(a, b)], apart
+            yield "disjoint in 64 bits", [*given, w.d.disjoint64(a, b)], x != y
+            w.facts += [z3.Implies(w.d.disjoint32(a, b), apart), z3.Implies(w.d.disjoint64(a, b), x != y)]
         yield "taken", [*given, taken == 1], condition
         yield "not taken", [*given, taken == 0], z3.Not(condition)
         yield "one of three", given, z3.Or(taken == 1, taken == 0, taken == w.width.mask)

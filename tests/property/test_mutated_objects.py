@@ -1,11 +1,14 @@
 """Reading never crashes: whatever the bytes, the answer is an ObjectSpec or an InputError."""
 
+import contextlib
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from beespace.api import OpensObjects, Variables
+from beespace.decl import Features
 from beespace.elf import link, read_object
 from beespace.errors import InputError
 
@@ -38,6 +41,42 @@ def test_changed_bytes(name, data):
     for at, value in data.draw(mutations(len(original))):
         changed[at] = value
     read_all(bytes(changed))
+
+
+@pytest.mark.parametrize("name", ["globals.bpf", "typed.bpf", "structops.bpf"])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_open_objects(name, data):
+    """What opens can be looked at: variables, keys and values, struct_ops."""
+    changed = bytearray((PROGRAMS / f"{name}.o").read_bytes())
+    start = changed.index(b"\x9f\xeb\1\0")  # .BTF
+    for at, value in data.draw(mutations(len(changed) - start)):
+        changed[start + at] = value
+    with contextlib.suppress(InputError):
+        obj = SilentKernel().open(bytes(changed))
+        for bpf_map in obj.maps:
+            assert repr(bpf_map)
+            with contextlib.suppress(InputError):
+                look_at(obj, bpf_map)
+
+
+def look_at(obj, bpf_map):
+    if bpf_map.spec.is_internal:
+        variables = Variables(bpf_map, obj.codecs.btf)
+        for name in variables:
+            with contextlib.suppress(InputError):
+                repr(variables[name])
+    elif bpf_map.spec.struct_ops:
+        repr(bpf_map.variable)
+    elif bpf_map.elements.lookup_size < 1 << 20:
+        bpf_map.elements.decode_value(bytes(bpf_map.elements.lookup_size))
+        bpf_map.elements.decode_key(bytes(bpf_map.key_size))
+
+
+class SilentKernel(OpensObjects):
+    """Opening asks it nothing but its features."""
+
+    features = Features(version="6.18", cpus=2)
 
 
 @settings(max_examples=150, deadline=None)

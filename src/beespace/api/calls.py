@@ -25,6 +25,7 @@ from beespace.uapi.record import Record
 __all__ = ["Alive", "Buffer", "Calls", "Fds", "LoadingKernel", "text"]
 
 _R = TypeVar("_R", bound=Record)
+_LOAD_ATTEMPTS = 5  # PROG_LOAD_ATTEMPTS of libbpf
 _T = TypeVar("_T")
 
 
@@ -244,6 +245,12 @@ class Calls:
     def prog_load(self, record: attrs.ProgLoadAttr, name: str) -> int:
         """BPF_PROG_LOAD; *name* is cut to what the kernel takes."""
         record.prog_name = _name(name)
+        for _ in range(_LOAD_ATTEMPTS - 1):
+            try:
+                return self._call(uapi.BPF_PROG_LOAD, record, name)[0]
+            except SyscallError as e:
+                if e.errno != errno.EAGAIN:  # a signal was pending
+                    raise
         return self._call(uapi.BPF_PROG_LOAD, record, name)[0]
 
     def prog_test_run(self, record: attrs.ProgTestRunAttr, name: str) -> attrs.ProgTestRunAttr:

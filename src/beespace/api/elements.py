@@ -102,7 +102,7 @@ class Elements:
         """The value of each CPU; the one value of maps that are not per-CPU."""
         if not self.is_percpu:
             return (data,)
-        return tuple(data[at : at + self.value_size] for at in range(0, len(data), self.stride))
+        return tuple(data[at : at + self.value_size] for at in range(0, len(data), self.stride or 1))
 
     def _encode(self, codec: Codec | None, size: int, what: str, value: Any) -> bytes:
         name = self.spec.name

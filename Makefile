@@ -28,10 +28,10 @@ types: setup
 	$(RUN) mypy
 
 fast: setup
-	$(RUN) pytest -q -n 2 -m "not slow"
+	$(RUN) pytest -q -n 2 --benchmark-disable -m "not slow"
 
 test: setup lint types ## everything CI runs: all tests compiled, then uncompiled, then from a wheel
-	$(RUN) pytest -q -n 2
+	$(RUN) pytest -q -n 2 --benchmark-disable
 	tools/test_installs.sh
 
 uapi: setup ## regenerate src/beespace/uapi from a running Linux 6.18 and linux-source-6.12
@@ -39,6 +39,7 @@ uapi: setup ## regenerate src/beespace/uapi from a running Linux 6.18 and linux-
 
 bench: setup ## measurements that the documentation states
 	.venv/bin/python tools/bench_startup.py
+	$(RUN) pytest -q tests/bench --benchmark-columns=min,median,max --benchmark-sort=name
 
 oracle: setup ## examples, tests and scenarios on both kernels (needs bpf(2)), then 50,000 generated programs
 	$(RUN) pytest -q -m oracle

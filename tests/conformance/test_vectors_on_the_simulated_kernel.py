@@ -25,7 +25,6 @@ MAY_BE_UNSUPPORTED = re.compile(
 DOUBTFUL = [vector for vector in vectors() if MAY_BE_UNSUPPORTED.match(vector.name)]
 # What should be Unsupported and fails otherwise: strict, so that whoever mends it is told to remove the line.
 KNOWN = {
-    "CALL_HELPER.jmp a tail call": (AttributeError, "a declared-only program array has no prog_at()"),
     "ADDR_SPACE_CAST.": (SyscallError, "mmap of a declared-only arena answers ENOTSUPP instead of Unsupported"),
 }
 

@@ -85,7 +85,7 @@ def obj_get(kernel: Kernel, attr: ObjPinAttr) -> int:
         raise SyscallError(EINVAL, what)
     readable, writable = file_flags(attr.file_flags)
     kind, obj = kernel.bpffs.get(_path(kernel, attr, what))
-    if kind != "map" and not (readable and writable):
+    if kind == "link" and not (readable and writable):
         raise SyscallError(EINVAL, what)
     kernel.hold_user(kind, obj)
     return kernel.fds.install(File(kind, obj, readable=readable, writable=writable))

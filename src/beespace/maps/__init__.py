@@ -7,6 +7,7 @@ MODULES: tuple[str, ...] = (
     "fd_array",
     "hashtab",
     "helpers",
+    "lpm_trie",
     "lru_hash",
     "map_in_map",
     "queue_stack",

@@ -32,7 +32,6 @@ from beespace.uapi.bpf import (
     BPF_MAP_TYPE_DEVMAP,
     BPF_MAP_TYPE_DEVMAP_HASH,
     BPF_MAP_TYPE_INODE_STORAGE,
-    BPF_MAP_TYPE_LPM_TRIE,
     BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE,
     BPF_MAP_TYPE_PERF_EVENT_ARRAY,
     BPF_MAP_TYPE_REUSEPORT_SOCKARRAY,
@@ -153,10 +152,6 @@ MAP_TYPES = (
         BPF_MAP_TYPE_CGROUP_ARRAY, "cgroup_array", create_flags=_FD_ARRAY,
         only_helpers=_only(BPF_FUNC_skb_under_cgroup, BPF_FUNC_current_task_under_cgroup),
         value_access=False, sleepable=False, since="4.8", ref="kernel/bpf/arraymap.c:cgroup_array_map_ops",
-    ),
-    MapType(
-        BPF_MAP_TYPE_LPM_TRIE, "lpm_trie", create_flags=BPF_F_NO_PREALLOC | BPF_F_NUMA_NODE | _ACCESS,
-        required_flags=BPF_F_NO_PREALLOC, sleepable=False, since="4.11", ref="kernel/bpf/lpm_trie.c:trie_map_ops",
     ),
     MapType(
         BPF_MAP_TYPE_DEVMAP, "devmap", create_flags=_FD_ARRAY, only_helpers=_DEVMAP, sleepable=False,

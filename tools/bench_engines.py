@@ -10,6 +10,7 @@ needs bpf(2). Without --verify programs are taken for verified, with the facts t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import math
 import os
@@ -187,8 +188,8 @@ class Simulated:
         self.kernel.space.write(start, data)
         packet.place(frame.base, frame.base + 4096, start, start + len(data), start)
         self.ctx = ctx.base
-        self.context = self.kernel.runs.run(self.prog, 0)
-        self.run_context = self.context.__enter__()
+        self._open = contextlib.ExitStack()
+        self.run_context = self._open.enter_context(self.kernel.runs.run(self.prog, 0))
 
     def run(self, count: int) -> tuple[float, int]:
         """(ns, r0)"""

@@ -30,7 +30,7 @@ class Mapping:
 
     Private: after fork() parent and child each have their own copy, as with all memory of a process.
 
-    :ivar address: of its first byte.
+    :ivar address: of its first byte; 0 when the memory is gone because the collector finalised a cycle that held this.
     :ivar size: bytes, a multiple of the page size.
     """
 
@@ -52,6 +52,7 @@ class Mapping:
     def __del__(self) -> None:
         if getattr(self, "address", 0):
             _libc.munmap(self.address, self.size)
+            self.address = 0
 
     def enable(self, address: int, size: int, *, writable: bool = True) -> None:
         """Make whole pages readable (and writable); pages never touched before read as zeroes."""

@@ -186,3 +186,25 @@ def test_a_view_outlives_the_space():
     view[0] = 7
     assert readonly[0] == 7
     assert readonly.readonly
+
+
+def test_giving_memory_back_while_the_collector_takes_all_of_it():
+    import gc
+
+    class Holder:
+        def __init__(self):
+            self.space = AddressSpace(16)
+            self.region = self.space.alloc(64, name="r")
+            self.generator = self.borrow()
+            next(self.generator)
+
+        def borrow(self):
+            try:
+                yield
+            finally:
+                self.space.set_bounds(self.region, self.region.first, 0)
+                self.space.free(self.region)
+
+    for _ in range(20):
+        Holder()
+    gc.collect()

@@ -279,16 +279,22 @@ class TestMaps:
         by_address["192.0.2.1"] = "CLOSED"
         assert {key: value.name for key, value in by_address.items()} == {"192.0.2.1": "CLOSED"}
 
-    def test_longest_prefix(self, load):
-        maps = load("others").maps
+    def others(self, kernel, name):
+        obj = kernel.open(PROGRAMS / "others.bpf.o")
+        for bpf_map in obj.maps:
+            bpf_map.autocreate = bpf_map.name == name
+        return without_programs(obj).maps
+
+    def test_longest_prefix(self, kernel):
+        maps = self.others(kernel, "routes")
         maps.routes[{"prefixlen": 8, "addr": "10.0.0.0"}] = 1
         maps.routes[{"prefixlen": 24, "addr": "10.1.2.0"}] = 2
         assert maps.routes[{"prefixlen": 32, "addr": "10.1.2.3"}] == 2
         assert maps.routes[{"prefixlen": 32, "addr": "10.9.2.3"}] == 1
         assert {(k.addr, k.prefixlen) for k in maps.routes} == {("10.0.0.0", 8), ("10.1.2.0", 24)}
 
-    def test_queue(self, load):
-        queue = load("others").maps.queue
+    def test_queue(self, kernel):
+        queue = self.others(kernel, "queue").queue
         for value in (1, 2, 3, 4):
             queue.push(value)
         with pytest.raises(SyscallError) as e:
@@ -360,6 +366,13 @@ class TestMaps:
         first.close()
         assert second.progs.count.run(PACKET).retval == beespace.XDP_DROP
         assert second.maps.flows[{"proto": 6}].packets == 11
+
+    def test_map_whose_types_the_kernel_refuses(self, kernel):
+        maps = self.others(kernel, "percpu_timers")
+        obj = maps.percpu_timers._object
+        (warning,) = obj.warnings
+        assert warning == ("map 'percpu_timers': BPF_MAP_CREATE percpu_timers: EOPNOTSUPP. Retrying without BTF.")
+        assert obj.calls.map_info(maps.percpu_timers.fd).btf_value_type_id == 0
 
     def test_changed_size(self, kernel):
         obj = kernel.open(PROGRAMS / "typed.bpf.o")

@@ -21,6 +21,19 @@ struct {
 	__type(value, __u32);
 } queue SEC(".maps");
 
+/* A per-CPU array may not hold a timer: the kernel refuses the type, and takes the map without it. */
+struct ticking {
+	struct bpf_timer timer;
+	__u64 ticks;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct ticking);
+} percpu_timers SEC(".maps");
+
 SEC("socket")
 int nothing(struct __sk_buff *skb)
 {

@@ -149,8 +149,8 @@ class _Creator:
             if not (record.btf_key_type_id or record.btf_value_type_id):
                 raise
             self.obj.warnings.append(f"map '{spec.name}': {e}. Retrying without BTF.")
-            plain = replace(record, btf_fd=0, btf_key_type_id=0, btf_value_type_id=0)
-            return self.calls.map_create(plain, name)
+            record.btf_fd = record.btf_key_type_id = record.btf_value_type_id = 0
+            return self.calls.map_create(record, name)
 
     # ---------------------------------------------------------------------------------------------------- contents
 

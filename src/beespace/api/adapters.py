@@ -39,8 +39,9 @@ class NetworkText(str):
         return ipaddress.ip_address(str(self)).packed
 
 
-def _text(data: bytes) -> NetworkText:
-    return NetworkText(ipaddress.ip_address(data))
+def _text(data: bytes) -> NetworkText | None:
+    # a type of that name but another size is something else: shown by its members
+    return NetworkText(ipaddress.ip_address(data)) if len(data) in (4, 16) else None
 
 
 def _number(data: bytes) -> int:

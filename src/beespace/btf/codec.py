@@ -54,7 +54,8 @@ class Adapter:
     """How values of one named type (typedef, struct, union, enum; an array as C spells it, ``__u8[6]``) look to Python,
     instead of the table above.
 
-    :ivar decode: bytes of the value -> Python value; ``None`` leaves it to the table.
+    :ivar decode: bytes of the value -> Python value, or ``None`` for sizes it does not know; ``None`` leaves it to the
+        table.
     :ivar encode: Python value -> bytes of the value, or ``None`` for values it does not know, which the table handles.
     """
 
@@ -457,7 +458,8 @@ class _Adapted:
     def decode(self, data: memoryview, off: int) -> Value:
         if self.adapter.decode is None:
             return self.node.decode(data, off)
-        return self.adapter.decode(bytes(data[off : off + self.size]))
+        value = self.adapter.decode(bytes(data[off : off + self.size]))
+        return self.node.decode(data, off) if value is None else value
 
     def encode(self, buf: bytearray, off: int, value: Value, path: str) -> None:
         raw = self.adapter.encode(value) if self.adapter.encode is not None else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import mmap as _mmap
-import os
 from typing import Any
 
 from beespace.errors import SyscallError
@@ -22,7 +21,27 @@ _libc.mmap.argtypes = (
     ctypes.c_uint64, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int64
 )  # fmt: skip
 _libc.mprotect.argtypes = (ctypes.c_uint64, ctypes.c_size_t, ctypes.c_int)
-_libc.munmap.argtypes = (ctypes.c_uint64, ctypes.c_size_t)
+
+
+# Py_buffer: its first field is the address.
+class _PyBuffer(ctypes.Structure):
+    _fields_ = (("buf", ctypes.c_void_p), ("rest", ctypes.c_byte * 72))
+
+
+_get_buffer = ctypes.pythonapi.PyObject_GetBuffer
+_get_buffer.argtypes = (ctypes.py_object, ctypes.POINTER(_PyBuffer), ctypes.c_int)
+_release_buffer = ctypes.pythonapi.PyBuffer_Release
+_release_buffer.argtypes = (ctypes.POINTER(_PyBuffer),)
+_release_buffer.restype = None
+
+
+# Where the pages of an mmap are, readable or not.
+def _buffer_address(pages: _mmap.mmap) -> int:
+    view = _PyBuffer()
+    _get_buffer(pages, ctypes.byref(view), 0)
+    address: int = view.buf
+    _release_buffer(ctypes.byref(view))
+    return address
 
 
 class Mapping:
@@ -30,29 +49,22 @@ class Mapping:
 
     Private: after fork() parent and child each have their own copy, as with all memory of a process.
 
-    :ivar address: of its first byte; 0 when the memory is gone because the collector finalised a cycle that held this.
+    :ivar address: of its first byte.
     :ivar size: bytes, a multiple of the page size.
     """
 
     def __init__(self, size: int, align: int = _mmap.PAGESIZE) -> None:
-        self._owner = os.getpid()
-        flags = _mmap.MAP_PRIVATE | _mmap.MAP_ANONYMOUS | _MAP_NORESERVE
         whole = size + align
-        raw = _libc.mmap(0, whole, _PROT_NONE, flags, -1, 0)
-        if raw == _MAP_FAILED:
-            raise SyscallError(ctypes.get_errno(), f"mmap of {whole:#x} bytes", hint="is RLIMIT_AS set?")
-        self.address = -(-raw // align) * align
+        flags = _mmap.MAP_PRIVATE | _mmap.MAP_ANONYMOUS | _MAP_NORESERVE
+        try:
+            # An object without finaliser owns the pages: when the collector takes a whole kernel, finalisers that still
+            # write to its memory run before any deallocation.
+            self._pages = _mmap.mmap(-1, whole, flags=flags, prot=_PROT_NONE)
+        except OSError as err:
+            raise SyscallError(err.errno or 0, f"mmap of {whole:#x} bytes", hint="is RLIMIT_AS set?") from None
+        start = _buffer_address(self._pages)
+        self.address = -(-start // align) * align
         self.size = size
-        head = self.address - raw
-        if head:
-            _libc.munmap(raw, head)
-        if whole - head > size:
-            _libc.munmap(self.address + size, whole - head - size)
-
-    def __del__(self) -> None:
-        if getattr(self, "address", 0):
-            _libc.munmap(self.address, self.size)
-            self.address = 0
 
     def enable(self, address: int, size: int, *, writable: bool = True) -> None:
         """Make whole pages readable (and writable); pages never touched before read as zeroes."""

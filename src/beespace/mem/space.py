@@ -170,8 +170,6 @@ class AddressSpace:
         if not region.live or self._regions.get(region.slot) is not region:
             raise InternalError(f"{region!r} is freed twice")
         region.live = False
-        if not self.mapping.address:
-            return  # as in set_bounds()
         self._bound(region, region.first, 0)
         start = self.base + region.slot * SLOT_BYTES + GUARD_BYTES
         self.mapping.disable(start, -(-(region.first + region.extent - start) // PAGE_BYTES) * PAGE_BYTES)
@@ -185,8 +183,6 @@ class AddressSpace:
             raise InternalError(f"bounds of {region!r} leave its {region.extent} bytes")
         if not region.live:
             raise InternalError(f"bounds of {region!r}, which is freed")
-        if not self.mapping.address:
-            return  # somebody who is finalised together with the memory gives it back
         self._bound(region, base, size)
 
     def set_writable(self, region: Region, writable: bool) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from beespace.decl.prog import InsnAux, SubprogInfo, XlatedProgram
+from beespace.decl.prog import FuncInfo, InsnAux, LineInfo, SubprogInfo, XlatedProgram
 from beespace.errors import InternalError, Unsupported, VerifierError
 from beespace.isa import LD_IMM64, Insn
 from beespace.uapi import bpf as uapi
@@ -32,6 +32,11 @@ _MOV64_X = uapi.BPF_ALU64 | uapi.BPF_MOV | uapi.BPF_X
 _MOV32_X = uapi.BPF_ALU | uapi.BPF_MOV | uapi.BPF_X
 _CAST_KERN = 1  # imm of ADDR_SPACE_CAST: to address space 0, from 1
 _INSN_BYTES = 8
+_JUMPS = (uapi.BPF_JMP, uapi.BPF_JMP32)
+_MAY_CHANGE = frozenset(
+    {_CALL, _MOV64_X}
+    | {uapi.BPF_LD | mode | size for mode in (uapi.BPF_ABS, uapi.BPF_IND) for size in (0x00, 0x08, 0x10)}
+)
 
 # kfuncs whose second last argument is a node's offset, by the register it goes into
 _NODE_OFFSET = {
@@ -113,57 +118,74 @@ class _Xlate:
 
     def program(self) -> XlatedProgram:
         verified = self.verified
-        sequences: list[tuple[_Pair, ...]] = []
-        second = False
-        for idx, (insn, aux) in enumerate(zip(verified.insns, verified.aux, strict=True)):
-            sequences.append(((insn, aux),) if second else self._expand(idx, insn, aux))
-            second = not second and insn.code == LD_IMM64
-        start = [0]
-        for sequence in sequences:
-            start.append(start[-1] + len(sequence))
+        expanded = self._expansions()
+        start = _positions(len(verified.insns), expanded)
         insns: list[Insn] = []
         auxs: list[InsnAux] = []
         origin: list[int] = []
         imm64: dict[int, int] = {}
         calls: dict[int, Any] = {}
         value_off: int | None = None
-        for idx, sequence in enumerate(sequences):
-            insn, aux = sequence[-1]
-            if len(sequence) == 1 and insn is verified.insns[idx]:
-                if insn.code == LD_IMM64 and aux.imm64 is not None:
-                    imm64[start[idx]] = self._address(aux.imm64, start)
-                    insns.append(self._shown(insn, aux.imm64, start, idx))
-                elif value_off is not None:  # the second slot of a map's LD_IMM64
-                    insns.append(insn._replace(imm=value_off))
-                else:
-                    insns.append(_retarget(insn, idx, start))
-            else:
+        for idx, insn in enumerate(verified.insns):
+            aux = verified.aux[idx]
+            came_from = verified.origin[idx] if verified.origin else idx
+            sequence = expanded.get(idx)
+            if sequence is not None:
                 insns.extend(each for each, _ in sequence)
-            is_map = aux.imm64 is not None and aux.imm64[0] in ("map", "map_value") and insn.code == LD_IMM64
-            value_off = int(aux.imm64[2]) if is_map and aux.imm64 is not None else None
+                auxs.extend(each for _, each in sequence)
+                origin.extend([came_from] + [-1] * (len(sequence) - 1))
+            else:
+                if value_off is not None:  # the second slot of a map's LD_IMM64
+                    insn, value_off = insn._replace(imm=value_off), None
+                elif insn.code == LD_IMM64 and aux.imm64 is not None:
+                    imm64[start[idx]] = self._address(aux.imm64, start)
+                    insn = self._shown(insn, aux.imm64, start, idx)
+                    value_off = int(aux.imm64[2]) if aux.imm64[0] in ("map", "map_value") else None
+                elif expanded and insn.code & 7 in _JUMPS:
+                    insn = _retarget(insn, idx, start)
+                insns.append(insn)
+                auxs.append(aux)
+                origin.append(came_from)
             if idx in self.call_of:
                 calls[len(insns) - 1] = self.call_of[idx]
-            auxs.extend(each for _, each in sequence)
-            came_from = verified.origin[idx] if verified.origin else idx
-            origin.extend([came_from] + [-1] * (len(sequence) - 1))
         return XlatedProgram(
             verified=verified,
             name=self.prog.name,
             prog_type=self.prog.prog_type,
             insns=tuple(insns),
-            subprogs=tuple(replace(subprog, start=start[subprog.start]) for subprog in verified.subprogs),
+            subprogs=tuple(
+                subprog if start[subprog.start] == subprog.start else replace(subprog, start=start[subprog.start])
+                for subprog in verified.subprogs
+            ),
             imm64=imm64,
             calls=calls,
             maps={layout.descriptor: layout for layout in self.layouts.values()},
             map_layouts=self.layouts,
             aux=tuple(auxs),
             origin=tuple(origin),
-            line_info=tuple(replace(line, insn_off=start[line.insn_off]) for line in verified.line_info),
-            func_info=tuple(replace(func, insn_off=start[func.insn_off]) for func in verified.func_info),
+            line_info=tuple(
+                LineInfo(start[line.insn_off], line.file_name, line.line, line.line_num, line.line_col)
+                for line in verified.line_info
+            ),
+            func_info=tuple(FuncInfo(start[func.insn_off], func.type_id) for func in verified.func_info),
             text=self.text,
             arena=(self._layout(self.arena).values, self.arena.arena_vm_start) if self.arena else (0, 0),
             tag=calc_tag(self.prog.insns, "sha256" if self.registry.features.has("6.18", "") else "sha1"),
         )
+
+    # insn_idx -> what an instruction becomes, of those that change.
+    def _expansions(self) -> dict[int, tuple[_Pair, ...]]:
+        found: dict[int, tuple[_Pair, ...]] = {}
+        second = False
+        for idx, insn in enumerate(self.verified.insns):
+            aux = self.verified.aux[idx]
+            # cheap questions first: most instructions stay
+            if not second and (aux.ctx_field is not None or insn.code in _MAY_CHANGE):
+                sequence = self._expand(idx, insn, aux)
+                if len(sequence) > 1 or sequence[0][0] is not insn:
+                    found[idx] = sequence
+            second = not second and insn.code == LD_IMM64
+        return found
 
     # The last instruction of a sequence takes the original's place (calls are looked up there).
     def _expand(self, idx: int, insn: Insn, aux: InsnAux) -> tuple[_Pair, ...]:
@@ -249,6 +271,18 @@ class _Xlate:
                 return self.symbol_address(int(type_id), str(name))
             case _:
                 raise InternalError(f"LD_IMM64 of {loaded!r}")
+
+
+# New insn_idx of each instruction, and of the end.
+def _positions(count: int, expanded: Mapping[int, tuple[_Pair, ...]]) -> list[int]:
+    if not expanded:
+        return list(range(count + 1))
+    start, at = [], 0
+    for idx in range(count):
+        start.append(at)
+        at += len(expanded[idx]) if idx in expanded else 1
+    start.append(at)
+    return start
 
 
 def _with_aux(aux: InsnAux, insns: tuple[Insn, ...]) -> tuple[_Pair, ...]:

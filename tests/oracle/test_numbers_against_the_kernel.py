@@ -33,6 +33,13 @@ def test_few_programs(seed):
     assert counts["registers"] > 1000
 
 
+def test_variable_part_of_pointers():
+    counts: collections.Counter[str] = collections.Counter()
+    wrong = list(numbers_oracle.pointer_differences(150, 1, counts))
+    assert not wrong, wrong[0]
+    assert counts["pointers"] > 200
+
+
 @pytest.mark.slow
 def test_ten_thousand_programs():
     counts = compare(10_000, 3)

@@ -900,10 +900,11 @@ def reg_deduce_bounds(r: Bounds) -> cython.bint:
     high = w64(r.s32_max_value) & U32
     deduce_64_from_halves(r, low, high, ule(low, high))
     deduce_sign_extended(r)
-    changed64 = (umin ^ r.umin_value) | (umax ^ r.umax_value) | (smin ^ w64(r.smin_value)) | (smax ^ w64(r.smax_value))
-    changed32 = (umin32 ^ r.u32_min_value) | (umax32 ^ r.u32_max_value)
-    signed32 = (smin32 ^ w64(r.s32_min_value)) | (smax32 ^ w64(r.s32_max_value))
-    return ne(changed64 | changed32 | signed32, 0)
+    same64 = eq(umin, r.umin_value) & eq(umax, r.umax_value)
+    signed64 = eq(smin, w64(r.smin_value)) & eq(smax, w64(r.smax_value))
+    same32 = eq(umin32, r.u32_min_value) & eq(umax32, r.u32_max_value)
+    signed32 = eq(smin32, w64(r.s32_min_value)) & eq(smax32, w64(r.s32_max_value))
+    return no(same64 & signed64 & same32 & signed32)
 
 
 @cython.cfunc
@@ -1084,60 +1085,44 @@ def scalar_min_max_mul(r: Bounds, b: Bounds) -> cython.void:
     )
 
 
-# and, or, xor: r.var_off is the result's already. A signed range is taken from the unsigned one where that does not
-# cross the sign. (The kernel has a special case for two constants: it gives what the bounds sync gives.)
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def set32_from_u32(r: Bounds, umin: cython.ulonglong, umax: cython.ulonglong) -> cython.void:
-    c = sle(sx32(umin), sx32(umax))
-    set32(r, sel(c, sx32(umin), S32_MIN), sel(c, sx32(umax), S32_MAX), umin, umax)
-
-
-@cython.cfunc
-@cython.inline
-@cython.exceptval(check=False)
-def set64_from_u64(r: Bounds, umin: cython.ulonglong, umax: cython.ulonglong) -> cython.void:
-    c = sle(umin, umax)
-    set64(r, sel(c, umin, S64_MIN), sel(c, umax, S64_MAX), umin, umax)
+# and, or, xor: r.var_off is the result's already. What the unsigned range tells of the signed one is left to the sync.
+# (The kernel tells it here, and has a special case for two constants: the sync finds both.)
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
 def scalar32_min_max_and(r: Bounds, b: Bounds) -> cython.void:
-    set32_from_u32(r, r.var_off.value & U32, min_u(r.u32_max_value, b.u32_max_value))
+    set32(r, S32_MIN, S32_MAX, r.var_off.value & U32, min_u(r.u32_max_value, b.u32_max_value))
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
 def scalar_min_max_and(r: Bounds, b: Bounds) -> cython.void:
-    set64_from_u64(r, r.var_off.value, min_u(r.umax_value, b.umax_value))
+    set64(r, S64_MIN, S64_MAX, r.var_off.value, min_u(r.umax_value, b.umax_value))
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
 def scalar32_min_max_or(r: Bounds, b: Bounds) -> cython.void:
-    set32_from_u32(r, max_u(r.u32_min_value, b.u32_min_value), (r.var_off.value | r.var_off.mask) & U32)
+    set32(r, S32_MIN, S32_MAX, max_u(r.u32_min_value, b.u32_min_value), (r.var_off.value | r.var_off.mask) & U32)
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
 def scalar_min_max_or(r: Bounds, b: Bounds) -> cython.void:
-    set64_from_u64(r, max_u(r.umin_value, b.umin_value), r.var_off.value | r.var_off.mask)
+    set64(r, S64_MIN, S64_MAX, max_u(r.umin_value, b.umin_value), r.var_off.value | r.var_off.mask)
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
 def scalar32_min_max_xor(r: Bounds) -> cython.void:
-    set32_from_u32(r, r.var_off.value & U32, (r.var_off.value | r.var_off.mask) & U32)
+    set32(r, S32_MIN, S32_MAX, r.var_off.value & U32, (r.var_off.value | r.var_off.mask) & U32)
 
 
 @cython.cfunc
 @cython.exceptval(check=False)
 def scalar_min_max_xor(r: Bounds) -> cython.void:
-    set64_from_u64(r, r.var_off.value, r.var_off.value | r.var_off.mask)
+    set64(r, S64_MIN, S64_MAX, r.var_off.value, r.var_off.value | r.var_off.mask)
 
 
 # Shifts by a known number of bits, n. What an unknown number does is not tracked.
@@ -1154,7 +1139,6 @@ def u32_min_max_lsh(r: Bounds, n: cython.ulonglong) -> cython.void:
 def scalar32_min_max_lsh(r: Bounds, n: cython.ulonglong) -> None:
     u32_min_max_lsh(r, n)
     r.var_off = tnum_subreg(tnum_lshift(tnum_subreg(r.var_off), n))
-    update_reg32_bounds(r)
 
 
 @cython.cfunc
@@ -1172,15 +1156,12 @@ def scalar_min_max_lsh(r: Bounds, n: cython.ulonglong) -> None:
     )
     u32_min_max_lsh(r, n)
     r.var_off = tnum_lshift(r.var_off, n)
-    update_reg32_bounds(r)
-    update_reg64_bounds(r)
 
 
 @cython.cfunc
 def scalar32_min_max_rsh(r: Bounds, n: cython.ulonglong) -> None:
     set32(r, S32_MIN, S32_MAX, lshr(r.u32_min_value, n), lshr(r.u32_max_value, n))
     r.var_off = tnum_rshift(tnum_subreg(r.var_off), n)
-    update_reg32_bounds(r)
 
 
 @cython.cfunc
@@ -1188,15 +1169,12 @@ def scalar_min_max_rsh(r: Bounds, n: cython.ulonglong) -> None:
     set64(r, S64_MIN, S64_MAX, lshr(r.umin_value, n), lshr(r.umax_value, n))
     set32(r, S32_MIN, S32_MAX, 0, U32)
     r.var_off = tnum_rshift(r.var_off, n)
-    update_reg32_bounds(r)
-    update_reg64_bounds(r)
 
 
 @cython.cfunc
 def scalar32_min_max_arsh(r: Bounds, n: cython.ulonglong) -> None:
     set32(r, ashr(w64(r.s32_min_value), n), ashr(w64(r.s32_max_value), n), 0, U32)
     r.var_off = tnum_arshift(r.var_off, n, HALF)
-    update_reg32_bounds(r)
 
 
 @cython.cfunc
@@ -1204,8 +1182,6 @@ def scalar_min_max_arsh(r: Bounds, n: cython.ulonglong) -> None:
     set64(r, ashr(w64(r.smin_value), n), ashr(w64(r.smax_value), n), 0, U64)
     set32(r, S32_MIN, S32_MAX, 0, U32)
     r.var_off = tnum_arshift(r.var_off, n, BITS)
-    update_reg32_bounds(r)
-    update_reg64_bounds(r)
 
 
 @cython.cfunc
@@ -1268,20 +1244,14 @@ def alu_known(op: cython.int, a: Bounds, b: Bounds, is64: cython.bint) -> Bounds
         r.var_off = tnum_and(r.var_off, b.var_off)
         scalar32_min_max_and(r, b)
         scalar_min_max_and(r, b)
-        update_reg32_bounds(r)
-        update_reg64_bounds(r)
     elif op == BPF_OR:
         r.var_off = tnum_or(r.var_off, b.var_off)
         scalar32_min_max_or(r, b)
         scalar_min_max_or(r, b)
-        update_reg32_bounds(r)
-        update_reg64_bounds(r)
     elif op == BPF_XOR:
         r.var_off = tnum_xor(r.var_off, b.var_off)
         scalar32_min_max_xor(r)
         scalar_min_max_xor(r)
-        update_reg32_bounds(r)
-        update_reg64_bounds(r)
     elif op == BPF_LSH:
         if is64:
             scalar_min_max_lsh(r, b.umin_value)
@@ -1853,17 +1823,17 @@ def same_tnum(a: Tnum, b: Tnum) -> cython.bint:
 
 def same_bounds(a: Bounds, b: Bounds) -> cython.bint:
     """Equality without the cost of ``==``."""
-    return (
-        same_tnum(a.var_off, b.var_off)
-        & eq(a.umin_value, b.umin_value)
-        & eq(a.umax_value, b.umax_value)
-        & eq(a.smin_value, b.smin_value)
-        & eq(a.smax_value, b.smax_value)
-        & eq(a.u32_min_value, b.u32_min_value)
-        & eq(a.u32_max_value, b.u32_max_value)
-        & eq(a.s32_min_value, b.s32_min_value)
-        & eq(a.s32_max_value, b.s32_max_value)
-    )
+    return same_tnum(a.var_off, b.var_off) & same_ranges(a, b)
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def same_ranges(a: Bounds, b: Bounds) -> cython.bint:
+    same64 = eq(a.umin_value, b.umin_value) & eq(a.umax_value, b.umax_value)
+    signed64 = eq(w64(a.smin_value), w64(b.smin_value)) & eq(w64(a.smax_value), w64(b.smax_value))
+    same32 = eq(a.u32_min_value, b.u32_min_value) & eq(a.u32_max_value, b.u32_max_value)
+    signed32 = eq(w64(a.s32_min_value), w64(b.s32_min_value)) & eq(w64(a.s32_max_value), w64(b.s32_max_value))
+    return same64 & signed64 & same32 & signed32
 
 
 def is_unknown(a: Bounds) -> cython.bint:

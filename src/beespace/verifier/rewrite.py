@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from beespace.decl.prog import FuncInfo, InsnAux, LineInfo, SubprogInfo, VerifiedProgram
 from beespace.isa.insn import Insn
 from beespace.uapi import bpf as uapi
-from beespace.verifier.fastcall import removable_spills_fills
 from beespace.verifier.insns import InsnRec
 
 if TYPE_CHECKING:
@@ -37,9 +36,11 @@ _PROBED = frozenset(
 )
 
 
-def verified_program(env: Env) -> VerifiedProgram:
-    """What the verifier hands on."""
-    nops = removable_spills_fills(env)
+def verified_program(env: Env, nops: set[int]) -> VerifiedProgram:
+    """What the verifier hands on.
+
+    :param nops: insns that do nothing.
+    """
     inlined = _inline_loops(env)
     if env.bpf_capable:
         edit = _Edit(env, nops)
@@ -170,7 +171,17 @@ class _Edit:
             heir = [replace(lines[high - 1], insn_off=after)]
         lines[low:high] = heir
 
+    def reserve_may_goto(self) -> None:
+        # Count and start time of the loops that may_goto bounds.
+        if not self.env.registry.features.jit:
+            return
+        for number in self.subs:
+            sub = self.env.subprogs[number]
+            if any(self.kept[rec.idx] and rec.is_may_goto for rec in self.env.insns[sub.start : sub.end]):
+                sub.stack_depth += 16
+
     def result(self, inlined: set[int]) -> VerifiedProgram:
+        self.reserve_may_goto()
         env = self.env
         new_idx = []
         count = 0

@@ -282,7 +282,8 @@ def _write_var(env: Env, frameno: int, min_off: int, max_off: int, value_regno: 
             new = uapi.STACK_ZERO
         else:
             new = uapi.STACK_MISC
-        frame.stack[spi] = StackSlot(slot_with(slot.types, i, new), NOT_INIT_REG)
+        types = _scrub(slot.types) if is_spilled(slot) else slot.types
+        frame.stack[spi] = StackSlot(slot_with(types, i, new), NOT_INIT_REG)
     if zero_used and value_regno >= 0:
         mark_chain_precision(env, value_regno)
 

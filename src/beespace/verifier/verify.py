@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from beespace.decl.prog import Program, VerifiedProgram
 from beespace.decl.registry import Registry
@@ -22,7 +23,7 @@ from beespace.verifier.cfg import (
 )
 from beespace.verifier.env import Env, Reject, VerifierOptions, VerifyEvent
 from beespace.verifier.explore import do_check_main, do_check_subprogs
-from beespace.verifier.fastcall import mark_fastcall_patterns
+from beespace.verifier.fastcall import mark_fastcall_patterns, removable_spills_fills
 from beespace.verifier.liveness import Liveness
 from beespace.verifier.log import BPF_LOG_STATS
 from beespace.verifier.maxstack import check_max_stack_depth
@@ -57,14 +58,16 @@ def verify(
     """
     env = Env(program, registry, log_level, options or VerifierOptions(), sink)
     try:
-        _check(env)
+        nops = _check(env)
     except Reject as err:
-        _print_stats(env)
+        _print_stats(env, tuple(sub.stack_depth for sub in env.subprogs))
         raise _error(env, err) from None
-    return verified_program(env)
+    result = verified_program(env, nops)
+    _print_stats(env, result.stack_depths)
+    return replace(result, log=env.log.text())
 
 
-def _check(env: Env) -> None:
+def _check(env: Env) -> set[int]:
     program = env.program
     limit = _MAX_PRIVILEGED if env.bpf_capable else _MAX_UNPRIVILEGED
     if not 0 < len(env.insns) <= limit:
@@ -91,13 +94,14 @@ def _check(env: Env) -> None:
     do_check_main(env)
     do_check_subprogs(env)
     env.walking = False
+    nops = removable_spills_fills(env)
     check_max_stack_depth(env)
-    _print_stats(env)
+    return nops
 
 
-def _print_stats(env: Env) -> None:
+def _print_stats(env: Env, stack_depths: tuple[int, ...]) -> None:
     if env.log_level & BPF_LOG_STATS:
-        depths = "+".join(str(sub.stack_depth) for sub in env.subprogs)
+        depths = "+".join(map(str, stack_depths))
         env.verbose(f"verification time {env.options.verification_time} usec\nstack depth {depths}\n")
     if env.log_level:
         env.verbose(

@@ -16,7 +16,7 @@ from beespace.verifier.precision import mark_chain_precision
 from beespace.verifier.regtypes import base_type, is_pkt_pointer, reg_type_str
 from beespace.verifier.sanitize import sanitize_check_bounds, sanitize_ptr_alu, sanitize_val_alu
 from beespace.verifier.stack import assign_scalar_id
-from beespace.verifier.state import BPF_ADD_CONST, UNKNOWN_REG, RegState, const_reg, copy_reg, pointer, scalar
+from beespace.verifier.state import BPF_ADD_CONST, BPF_ADD_CONST32, BPF_ADD_CONST64, UNKNOWN_REG, RegState, const_reg, copy_reg, pointer, scalar
 
 if TYPE_CHECKING:
     from beespace.verifier.env import Env
@@ -47,7 +47,6 @@ ALU = {
     "ARSH": uapi.BPF_ARSH,
 }
 _SHIFTS = (uapi.BPF_LSH, uapi.BPF_RSH, uapi.BPF_ARSH)
-_BITWISE = (uapi.BPF_AND, uapi.BPF_OR, uapi.BPF_XOR)
 _OFFSETTABLE = frozenset(
     (
         uapi.PTR_TO_CTX,
@@ -212,16 +211,32 @@ def _scalar_result(env: Env, rec: InsnRec, regs: list[RegState], dst: RegState, 
     result = n.alu(op, bounds, operand.bounds, not rec.is32)
     if op in (uapi.BPF_DIV, uapi.BPF_MOD) or (n.is_unknown(result) and op in _SHIFTS):
         return scalar(result)
-    reg_id, off = 0, dst.off
-    if known and op in _BITWISE and dst.bounds.var_off.mask == 0:
-        off = 0
-    if dst.id and env.bpf_capable and op == uapi.BPF_ADD and not rec.is32 and known:
-        value = operand.bounds.var_off.value
-        if dst.id & BPF_ADD_CONST or value > 0x7FFF_FFFF:
-            off = 0
-        else:
-            reg_id, off = dst.id | BPF_ADD_CONST, value
+    reg_id, off = _linked_by(env, rec, dst, operand) if dst.id else (0, 0)
     return _with_bounds(dst, result, reg_id, off)
+
+
+def _linked_by(env: Env, rec: InsnRec, dst: RegState, operand: RegState) -> tuple[int, int]:
+    # Id and offset of a register that a constant is added to once: it stays linked to those it was equal to.
+    if rec.op not in (uapi.BPF_ADD, uapi.BPF_SUB) or not env.bpf_capable or dst.id & BPF_ADD_CONST:
+        return 0, 0
+    if rec.is_x and rec.src == rec.dst:
+        return 0, 0
+    var_off = operand.bounds.var_off
+    if rec.is32:
+        if var_off.mask & _U32 or dst.bounds.umax_value > _U32:
+            return 0, 0
+        value = (var_off.value + (1 << 31) & _U32) - (1 << 31)
+    else:
+        if var_off.mask:
+            return 0, 0
+        value = _s64(var_off.value)
+        if not _s32_fits(value):
+            return 0, 0
+    if rec.op == uapi.BPF_SUB:
+        if value == -(1 << 31):
+            return 0, 0
+        value = -value
+    return dst.id | (BPF_ADD_CONST32 if rec.is32 else BPF_ADD_CONST64), value
 
 
 def _maybe_fork(env: Env, rec: InsnRec, dst: RegState) -> n.Bounds:

@@ -30,6 +30,7 @@ from beespace.verifier.state import (
     AT_PKT_END,
     BEYOND_PKT_END,
     BPF_ADD_CONST,
+    BPF_ADD_CONST32,
     RegState,
     StackSlot,
     VerifierState,
@@ -299,12 +300,18 @@ def _sync_linked(
             reg = frame.stack[index].reg
         if reg.type != uapi.SCALAR_VALUE or (reg.id ^ known.id) & ~BPF_ADD_CONST:
             continue
+        if (reg.id ^ known.id) & BPF_ADD_CONST == BPF_ADD_CONST:
+            continue  # linked by additions of different widths
         if not (reg.id | known.id) & BPF_ADD_CONST or reg.off == known.off:
             new = known
         else:
             new = copy_reg(known)
             new.off = reg.off
-            new.bounds = n.linked(known.bounds, reg.off - known.off)
+            new.id = reg.id
+            bounds = n.linked(known.bounds, reg.off - known.off)
+            if (reg.id | known.id) & BPF_ADD_CONST32:
+                bounds = n.zext_32(bounds)
+            new.bounds = n.sync_bounds(bounds)
         frame = state.own(frameno)
         if is_reg:
             frame.regs[index] = new

@@ -137,11 +137,14 @@ def _regsafe(env: Env, old: RegState, cur: RegState, precise: bool, idmap: IdMap
             return same and idmap.check_scalar(old.id, cur.id)
         if not precise and exact == NOT_EXACT:
             return True
-        if (old.id ^ cur.id) & BPF_ADD_CONST:
-            return False
-        if old.id & BPF_ADD_CONST and old.off != cur.off:
-            return False
-        return n.scalar_within(old.bounds, cur.bounds) and idmap.check_scalar(old.id, cur.id)
+        if old.id:  # else links of the current one only add to what was known
+            if (old.id ^ cur.id) & BPF_ADD_CONST:
+                return False
+            if old.id & BPF_ADD_CONST and old.off != cur.off:
+                return False
+            if not idmap.check_scalar(old.id, cur.id):
+                return False
+        return n.scalar_within(old.bounds, cur.bounds)
     if base in _RANGED:
         return (
             _same_head(old, cur)

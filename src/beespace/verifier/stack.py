@@ -18,6 +18,7 @@ from beespace.verifier.precision import mark_chain_precision, push_history, stac
 from beespace.verifier.printer import tnum_text, verbose_linfo
 from beespace.verifier.regtypes import is_spillable
 from beespace.verifier.state import (
+    BPF_ADD_CONST,
     BPF_REG_SIZE,
     EMPTY_SLOT,
     MAX_BPF_STACK,
@@ -118,7 +119,7 @@ def assign_scalar_id(env: Env, regs: list[RegState], regno: int) -> RegState:
     reg = regs[regno]
     if reg.type != uapi.SCALAR_VALUE:
         return reg
-    if reg.id & 0x8000_0000:  # BPF_ADD_CONST
+    if reg.id & BPF_ADD_CONST:
         reg = copy_reg(reg)
         reg.id = 0
         reg.off = 0

@@ -28,6 +28,8 @@ __all__ = [
     "AT_PKT_END",
     "BEYOND_PKT_END",
     "BPF_ADD_CONST",
+    "BPF_ADD_CONST32",
+    "BPF_ADD_CONST64",
     "BPF_MAIN_FUNC",
     "BPF_REG_SIZE",
     "EMPTY_SLOT",
@@ -64,7 +66,10 @@ MAX_BPF_STACK = 512
 MAX_CALL_FRAMES = 8
 BPF_REG_SIZE = 8
 BPF_MAIN_FUNC = -1  # call site of the outermost frame
-BPF_ADD_CONST = 1 << 31  # in RegState.id: the register is another with this id, plus ``off``
+# in RegState.id: the register is another with this id, plus ``off``, by 64-bit or by 32-bit arithmetic
+BPF_ADD_CONST64 = 1 << 31
+BPF_ADD_CONST32 = 1 << 30
+BPF_ADD_CONST = BPF_ADD_CONST64 | BPF_ADD_CONST32
 AT_PKT_END = -1  # in RegState.range
 BEYOND_PKT_END = -2
 

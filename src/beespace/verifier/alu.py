@@ -16,7 +16,17 @@ from beespace.verifier.precision import mark_chain_precision
 from beespace.verifier.regtypes import base_type, is_pkt_pointer, reg_type_str
 from beespace.verifier.sanitize import sanitize_check_bounds, sanitize_ptr_alu, sanitize_val_alu
 from beespace.verifier.stack import assign_scalar_id
-from beespace.verifier.state import BPF_ADD_CONST, BPF_ADD_CONST32, BPF_ADD_CONST64, UNKNOWN_REG, RegState, const_reg, copy_reg, pointer, scalar
+from beespace.verifier.state import (
+    BPF_ADD_CONST,
+    BPF_ADD_CONST32,
+    BPF_ADD_CONST64,
+    UNKNOWN_REG,
+    RegState,
+    const_reg,
+    copy_reg,
+    pointer,
+    scalar,
+)
 
 if TYPE_CHECKING:
     from beespace.verifier.env import Env

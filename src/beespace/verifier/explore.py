@@ -126,7 +126,7 @@ def _step(env: Env, walk: _Walk, rec: InsnRec) -> bool:
     else:
         ends = transfer(env, rec, check(env, rec.obligations))
     env.liveness.commit_insn()
-    if len(env.cur.frames) < depth and not ends:
+    if len(env.cur.frames) < depth and not ends and rec.is_jump:
         walk.print_state = True
     return ends or (cur.speculative and rec.nospec_result)
 

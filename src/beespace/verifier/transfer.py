@@ -19,6 +19,7 @@ from beespace.verifier.insns import InsnRec
 from beespace.verifier.jumps import transfer_cond_jump, transfer_may_goto
 from beespace.verifier.kfuncs import check_kfunc_call
 from beespace.verifier.memory import check_ptr_off_reg
+from beespace.verifier.paths import push_stack
 from beespace.verifier.refs import check_resource_leak
 from beespace.verifier.stack import write_stack
 from beespace.verifier.state import NOT_INIT_REG, UNKNOWN_REG, RegState, const_reg, pointer
@@ -59,7 +60,7 @@ def transfer(env: Env, rec: InsnRec, loaded: RegState | None) -> bool:
         env.insn_idx = rec.idx + 2
         return False
     else:
-        _load_packet(env, rec)
+        return _load_packet(env, rec)
     env.insn_idx = rec.idx + 1
     return False
 
@@ -145,9 +146,9 @@ def _func_ptr(env: Env, rec: InsnRec) -> RegState:
     return reg
 
 
-def _load_packet(env: Env, rec: InsnRec) -> None:
-    # LD_ABS and LD_IND: R6 is the context, R0 the value, in the order of the machine; the program ends if the packet
-    # is too short.
+def _load_packet(env: Env, rec: InsnRec) -> bool:
+    # LD_ABS and LD_IND: R6 is the context, R0 the value, in the order of the machine. If the packet is too short the
+    # function ends and returns 0.
     if env.prog_type not in _MAY_ACCESS_SKB:
         env.reject(EINVAL, "BPF_LD_[ABS|IND] instructions not allowed for this program type")
     check_readable(env, 6)
@@ -162,3 +163,10 @@ def _load_packet(env: Env, rec: InsnRec) -> None:
         regs[i] = NOT_INIT_REG
     env.scratched_regs |= 0x3F
     regs[0] = UNKNOWN_REG
+    env.insn_idx = rec.idx + 1
+    if len(env.cur.frames) == 1:
+        return False
+    env.insn_idx = rec.idx
+    push_stack(env, rec.idx + 1, rec.idx, False)
+    env.regs()[0] = const_reg(0)
+    return process_exit(env, False)

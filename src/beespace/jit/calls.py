@@ -130,8 +130,11 @@ def _array_lookup(e: FunctionEmitter, layout: MapLayout) -> None:
     values = e.module.symbol("at", layout.values)
     if layout.percpu_stride:
         cpu = text.cast("zext", 32, text.value(f"load i32, ptr {e.word(RUN_CPU)}"), 64)
-        values = text.gep(values, text.binary("mul", 64, cpu, str(layout.percpu_stride)))
-    value = text.gep(values, text.binary("mul", 64, index, str(layout.stride)))
+        off = text.binary("mul nuw", 64, cpu, str(layout.percpu_stride))
+        values = text.value(f"getelementptr nuw i8, ptr {values}, i64 {off}")
+    # No wrap, so that LLVM knows the address is not NULL; of an index out of range it is not used.
+    off = text.binary("mul nuw", 64, index, str(layout.stride))
+    value = text.value(f"getelementptr nuw i8, ptr {values}, i64 {off}")
     inside = text.compare("ult", 64, index, str(layout.max_entries))
     e.write_ptr(0, text.value(f"select i1 {inside}, ptr {value}, ptr null"))
 

@@ -32,7 +32,7 @@ def dump_jited(backend: Backend, module: Module) -> str:
     """
     source = _sources(module.prog)
     out: list[str] = []
-    shown = 0
+    shown = ""
     in_code = False
     for line in backend.assembly(module.ir(locations=True), module.options.opt_level).splitlines():
         if _CODE_SECTION.match(line):
@@ -44,12 +44,13 @@ def dump_jited(backend: Backend, module: Module) -> str:
         location = _LOCATION.match(line)
         label = _LABEL.match(line)
         if location:
-            number = int(location[1])
-            if number != shown and number in source and (not out or out[-1] != source[number]):
-                out.append(source[number])
-            shown = number
+            text = source.get(int(location[1]), "")
+            if text and text != shown:
+                out.append(text)
+                shown = text
         elif label and not label[1].startswith((".Lfunc", ".Ltmp", ".Linfo", ".Lsec", ".Lcu", ".Lline")):
             out.append(f"{_function_name(module, label[1])}:")
+            shown = ""
         elif line.startswith("\t") and not line.startswith("\t."):
             out.append("    " + line.strip().replace("\t", " ").split("#")[0].rstrip())
     return "".join(f"{each}\n" for each in out)

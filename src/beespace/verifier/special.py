@@ -11,6 +11,7 @@ from beespace.uapi import bpf as uapi
 
 __all__ = [
     "ACQUIRE_HELPERS",
+    "ALLOWED_UNDER_LOCK",
     "ASYNC_CALLBACK_HELPERS",
     "ASYNC_CALLBACK_KFUNCS",
     "CALLBACK_HELPERS",
@@ -28,6 +29,9 @@ __all__ = [
     "SYNC_CALLBACK_KFUNCS",
     "TASK_WORK_KFUNCS",
 ]
+
+# Helpers that may be called while a lock is held (do_check(): bpf_spin_lock() makes everything short).
+ALLOWED_UNDER_LOCK = frozenset({uapi.BPF_FUNC_spin_unlock})
 
 # return a pointer the program has to give back
 ACQUIRE_HELPERS = frozenset(

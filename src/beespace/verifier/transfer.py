@@ -21,6 +21,7 @@ from beespace.verifier.kfuncs import check_kfunc_call
 from beespace.verifier.memory import check_ptr_off_reg
 from beespace.verifier.paths import push_stack
 from beespace.verifier.refs import check_resource_leak
+from beespace.verifier.special import ALLOWED_UNDER_LOCK
 from beespace.verifier.stack import write_stack
 from beespace.verifier.state import NOT_INIT_REG, UNKNOWN_REG, RegState, const_reg, pointer
 from beespace.verifier.subcalls import check_func_call
@@ -103,6 +104,8 @@ def _call(env: Env, rec: InsnRec) -> bool:
     elif rec.is_kfunc_call:
         ends = check_kfunc_call(env, rec)
     else:
+        if env.cur.active_locks and rec.imm not in ALLOWED_UNDER_LOCK:
+            env.reject(EINVAL, "function calls are not allowed while holding a lock")
         check_helper_call(env, rec)
     if ends:
         return process_exit(env, True)

@@ -61,7 +61,7 @@ class Idr(Generic[T]):
 class File:
     """``struct file``: what an fd stands for; duplicated fds share it.
 
-    :ivar kind: "map", "prog", "btf" or "link".
+    :ivar kind: "map", "prog", "btf", "link"; "stdio" for what was open before.
     :ivar readable: FMODE_CAN_READ, ``writable`` FMODE_CAN_WRITE.
     """
 
@@ -76,16 +76,14 @@ class File:
 
 
 class FdTable:
-    """File descriptors of the simulated kernel's callers: the lowest free number from 3 on."""
-
-    FIRST = 3
+    """File descriptors of the simulated kernel's callers: the lowest free number. 0 to 2 are no BPF objects."""
 
     def __init__(self) -> None:
-        self._files: dict[int, File] = {}
+        self._files: dict[int, File] = {fd: File("stdio", None) for fd in range(3)}
 
     def install(self, file: File) -> int:
         """Give *file* a number; the caller's reference is the table's from now on."""
-        fd = self.FIRST
+        fd = 0
         while fd in self._files:
             fd += 1
         self._files[fd] = file

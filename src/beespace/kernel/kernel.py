@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import weakref
 from collections.abc import Callable
 from errno import EACCES, EINVAL, EPERM
 from typing import TYPE_CHECKING, Any
 
+from beespace.btf.source import target_btf
 from beespace.decl.prog import Caps
 from beespace.decl.registry import Features, Registry
 from beespace.errors import ENOTSUPP, InternalError, SyscallError, Unsupported
@@ -67,8 +69,8 @@ class Kernel:
     :param caps: capabilities of the calling task.
     :param features: architecture, configuration and mitigations; overrides *cpus* and *version*.
     :param memory: where the pointers in ``union bpf_attr`` lead; this process by default.
-    :param btf_vmlinux: the kernel's BTF, or what makes it when it is first needed; the running kernel's by default,
-        where there is one.
+    :param btf_vmlinux: the kernel's BTF, or where it is read from when it is first needed, see target_btf(): the
+        machine's where there is one by default, "bundled" to be independent of the machine; None for a kernel without.
     :param pipeline: verifier, translation and engine.
     :param host: measures how long test runs take; without one a run takes no time, as everything in virtual time.
     :param trace_leaks: close() raises InternalError when guest memory was not freed, and tells who allocated it.
@@ -86,7 +88,7 @@ class Kernel:
         caps: Caps = Caps(),  # noqa: B008 -- frozen
         features: Features | None = None,
         memory: UserMemory | None = None,
-        btf_vmlinux: Btf | Callable[[], Btf | None] | None = None,
+        btf_vmlinux: Btf | str | os.PathLike[str] | None = "auto",
         pipeline: Pipeline | None = None,
         host: Host | None = None,
         trace_leaks: bool = False,
@@ -289,12 +291,7 @@ class Kernel:
 
     def _vmlinux(self) -> tuple[Btf | None, BtfObject | None]:
         if self._btf_vmlinux is None:
-            source = self._btf_source
-            btf = source() if callable(source) else source
-            if source is None:
-                from beespace.kernel.linux import LinuxKernel
-
-                btf = LinuxKernel().btf_vmlinux()
+            btf = target_btf(self._btf_source) if self._btf_source is not None else None
             obj = None
             if btf is not None:
                 obj = BtfObject(btf.raw, btf, "vmlinux", kernel_btf=True)
@@ -348,7 +345,7 @@ class Kernel:
             self.put_prog(obj)
         elif kind == "btf":
             self.put_btf(obj)
-        else:
+        elif kind != "stdio":
             obj.release()
 
     def put_map(self, bpf_map: BpfMap) -> None:

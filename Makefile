@@ -3,7 +3,7 @@
 PY := .venv/bin/python
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH"
 
-.PHONY: help demo setup test check format lint types fast uapi bench oracle conformance clean
+.PHONY: help demo setup test check format lint types fast slow uapi bench oracle conformance clean
 help:
 	@sed -n 's/^\([a-z-]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -30,9 +30,11 @@ types: setup
 fast: setup
 	$(RUN) pytest -q -n 2 --benchmark-disable -m "not slow"
 
-test: setup lint types ## everything CI runs: all tests compiled, then uncompiled, then from a wheel
-	$(RUN) pytest -q -n 2 --benchmark-disable
+test: setup lint types fast ## everything CI runs: the tests compiled, then uncompiled, then a wheel
 	tools/test_installs.sh
+
+slow: setup ## the tests that take longer (marked slow)
+	$(RUN) pytest -q -n 2 --benchmark-disable -m slow
 
 uapi: setup ## regenerate src/beespace/uapi from a running Linux 6.18 and linux-source-6.12
 	.venv/bin/python tools/gen_uapi.py

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The same tests, uncompiled (from the sources alone) and from a wheel in a fresh virtual environment.
+# The same tests, uncompiled (from the sources alone); then a wheel in a fresh virtual environment: the example, the
+# documented code and the instruction tests.
 set -eu
 cd "$(dirname "$0")/.."
 top=$PWD
@@ -13,7 +14,7 @@ find "$work" -name '*.so' -delete
 
 echo "== wheel"
 .venv/bin/pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir "$work/dist" .
-python3 -m venv --system-site-packages "$work/venv"
+python3 -m venv "$work/venv"
 .venv/bin/python - "$work" <<'PY'
 import site, sys
 from pathlib import Path
@@ -24,4 +25,5 @@ target = next((work / "venv" / "lib").glob("python*/site-packages"))
 PY
 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --force-reinstall "$work"/dist/*.whl
 rm -rf "$work/src"
-(cd "$work" && "$work/venv/bin/python" -m pytest -q -n 2 -m "not slow and not repository" -p no:cacheprovider)
+(cd "$work" && "$work/venv/bin/beespace" run examples/flows/flows.bpf.o count_xdp --pcap examples/flows/traffic.pcap)
+(cd "$work" && "$work/venv/bin/python" -m pytest -q -m "not slow" -p no:cacheprovider tests/unit/isa tests/docs)

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from errno import EACCES, EINVAL, EPERM
 from typing import TYPE_CHECKING, Any
 
@@ -442,6 +443,19 @@ class Kernel:
         """No program runs any more: do what waited for that."""
         while self._dead and not self._runs.active:
             self._dead.pop(0)()
+
+    @contextmanager
+    def parallel(self) -> Iterator[None]:
+        """Whoever runs programs without the GIL on several threads does it inside: maps take their locks meanwhile."""
+        before, self.map_env.smp = self.map_env.smp, True
+        for bpf_map in self.maps.values():
+            bpf_map.set_smp(True)
+        try:
+            yield
+        finally:
+            self.map_env.smp = before
+            for bpf_map in self.maps.values():
+                bpf_map.set_smp(before)
 
     def prandom_u32(self) -> int:
         """The next random number of programs."""

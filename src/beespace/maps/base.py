@@ -251,6 +251,9 @@ class BpfMap:
         """bpf_map_sum_elem_count(): elements of a hash map, -1 for maps that do not count."""
         return -1
 
+    def set_smp(self, smp: bool) -> None:
+        """Programs run on several threads at a time from now on, or not; for maps whose operations take locks."""
+
     def layout(self) -> MapLayout:
         """What compiled code may inline against."""
         return MapLayout(self.descriptor, max_entries=self.max_entries)

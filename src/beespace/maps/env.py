@@ -121,6 +121,7 @@ class MapEnv:
     """The surroundings of a map.
 
     :ivar choices: where hash seeds come from.
+    :ivar smp: programs run on several threads at a time; see BpfMap.set_smp().
     :ivar cap_sys_admin: the creating task has it (BPF_F_ZERO_SEED).
     """
 
@@ -131,6 +132,7 @@ class MapEnv:
     fields: FieldOps = field(default_factory=NoFieldOps)
     objects: FdObjects = field(default_factory=NoFdObjects)
     cap_sys_admin: bool = True
+    smp: bool = False
 
     @classmethod
     def standalone(cls, features: Features | None = None, seed: int = 0) -> MapEnv:

@@ -3,6 +3,7 @@ ctypedef unsigned long long u64
 cdef u64 plan_of(u64 state) noexcept nogil
 cdef u64 lock_of(u64 state) noexcept nogil
 cdef u64 count_of(u64 state) noexcept nogil
+cdef void add_count(u64 state, u64 by) noexcept nogil
 cdef u64 rol32(u64 x, int k) noexcept nogil
 cdef u64 jhash_final(u64 a, u64 b, u64 c) noexcept nogil
 cdef u64 jhash(u64 key, u64 size, u64 start) noexcept nogil

@@ -15,7 +15,7 @@ import cython
 
 if cython.compiled:
     from cython.cimports.beespace.maps.copy_core import copy_value, copy_value_locked, copy_value_long, zero_value
-    from cython.cimports.beespace.maps.state import HashState, hash_state
+    from cython.cimports.beespace.maps.state import HASH_MULTIPLIER, NULLS, HashState, hash_state
     from cython.cimports.beespace.mem.inline import (
         compare,
         copy,
@@ -35,7 +35,7 @@ else:
     import ctypes
 
     from beespace.maps.copy_core import copy_value, copy_value_locked, copy_value_long, zero_value
-    from beespace.maps.state import HashState, hash_state
+    from beespace.maps.state import HASH_MULTIPLIER, NULLS, HashState, hash_state
     from beespace.mem.raw import (
         compare,
         copy,
@@ -65,8 +65,6 @@ _ENOENT = cython.declare(cython.longlong, 2)
 _BPF_NOEXIST = cython.declare(cython.ulonglong, 1)
 _BPF_EXIST = cython.declare(cython.ulonglong, 2)
 _BPF_F_LOCK = cython.declare(cython.ulonglong, 4)
-_NULLS = cython.declare(cython.ulonglong, 0x80000000)
-_MULTIPLIER = cython.declare(cython.ulonglong, 0x2545F4914F6CDD1D)
 _JHASH_INITVAL = cython.declare(cython.ulonglong, 0xDEADBEEF)
 _ALL_CPUS = cython.declare(cython.ulonglong, 0xFFFFFFFF)
 
@@ -143,18 +141,18 @@ def fast_hash(key: cython.ulonglong, size: cython.ulonglong, seed: cython.ulongl
     tail: cython.ulonglong
     i: cython.ulonglong
     while size >= 8:
-        h = w64((h ^ load64(key)) * _MULTIPLIER)
+        h = w64((h ^ load64(key)) * HASH_MULTIPLIER)
         h ^= h >> 32
         key += 8
         size -= 8
     if size == 4:
-        h = w64((h ^ load32(key)) * _MULTIPLIER)
+        h = w64((h ^ load32(key)) * HASH_MULTIPLIER)
         h ^= h >> 32
     elif size != 0:
         tail = 0
         for i in range(size):
             tail |= load8(key + i) << 8 * i
-        h = w64((h ^ tail) * _MULTIPLIER)
+        h = w64((h ^ tail) * HASH_MULTIPLIER)
         h ^= h >> 32
     return w32(h)
 
@@ -178,13 +176,13 @@ def same_key(a: cython.ulonglong, b: cython.ulonglong, size: cython.ulonglong) -
 def hash_elem(state: cython.ulonglong, index: cython.ulonglong) -> cython.ulonglong:
     """Address of element *index*, from 1."""
     h: cython.pointer[HashState] = hash_state(state)
-    return h.elems + (index - 1) * h.elem_size
+    return h.elems + index * h.elem_size
 
 
 def hash_key(state: cython.ulonglong, index: cython.ulonglong) -> cython.ulonglong:
     """Address of the key of element *index*."""
     h: cython.pointer[HashState] = hash_state(state)
-    return h.elems + (index - 1) * h.elem_size + h.key_off
+    return h.elems + index * h.elem_size + h.key_off
 
 
 def hash_value(state: cython.ulonglong, index: cython.ulonglong, cpu: cython.ulonglong) -> cython.ulonglong:
@@ -192,7 +190,7 @@ def hash_value(state: cython.ulonglong, index: cython.ulonglong, cpu: cython.ulo
     h: cython.pointer[HashState] = hash_state(state)
     if h.percpu != 0:
         return h.percpu + cpu * h.percpu_stride + (index - 1) * h.value_stride
-    return h.elems + (index - 1) * h.elem_size + h.value_off
+    return h.elems + index * h.elem_size + h.value_off
 
 
 def hash_find(state: cython.ulonglong, key: cython.ulonglong, hash_: cython.ulonglong) -> cython.ulonglong:
@@ -203,12 +201,12 @@ def hash_find(state: cython.ulonglong, key: cython.ulonglong, hash_: cython.ulon
     index: cython.ulonglong
     while True:
         index = load_acquire32(h.buckets + 8 * bucket)
-        while index != 0 and index < _NULLS:
-            at = h.elems + (index - 1) * h.elem_size
+        while index != 0 and index < NULLS:
+            at = h.elems + index * h.elem_size
             if load32(at + 4) == hash_ and same_key(at + h.key_off, key, h.key_size):
                 return index
             index = load_acquire32(at)
-        if index == 0 or index == bucket | _NULLS:
+        if index == 0 or index == bucket | NULLS:
             return 0
 
 
@@ -225,16 +223,18 @@ def hash_alloc(state: cython.ulonglong) -> cython.ulonglong:
     h: cython.pointer[HashState] = hash_state(state)
     index: cython.ulonglong
     lock: cython.ulonglong = lock_of(state)
-    spin_lock(lock)
+    if h.smp:
+        spin_lock(lock)
     index = h.free_head
     if index != 0:
         h.free_head = load32(hash_elem(state, index) + 4)
     elif h.fresh <= h.max_entries:
         index = h.fresh
         h.fresh += 1
-    spin_unlock(lock)
+    if h.smp:
+        spin_unlock(lock)
     if index != 0:
-        fetch_add64(count_of(state), 1)
+        add_count(state, 1)
     return index
 
 
@@ -242,11 +242,13 @@ def hash_push_free(state: cython.ulonglong, index: cython.ulonglong) -> None:
     """Give an element back. Its *next* stays: readers may still be on it."""
     h: cython.pointer[HashState] = hash_state(state)
     lock: cython.ulonglong = lock_of(state)
-    spin_lock(lock)
+    if h.smp:
+        spin_lock(lock)
     store32(hash_elem(state, index) + 4, h.free_head)
     h.free_head = index
-    spin_unlock(lock)
-    fetch_add64(count_of(state), 0xFFFFFFFFFFFFFFFF)
+    if h.smp:
+        spin_unlock(lock)
+    add_count(state, 0xFFFFFFFFFFFFFFFF)
 
 
 def lock_of(state: cython.ulonglong) -> cython.ulonglong:
@@ -265,6 +267,14 @@ def count_of(state: cython.ulonglong) -> cython.ulonglong:
         return state + HashState.count.offset
 
 
+def add_count(state: cython.ulonglong, by: cython.ulonglong) -> None:
+    h: cython.pointer[HashState] = hash_state(state)
+    if h.smp:
+        fetch_add64(count_of(state), by)
+    else:
+        h.count = w64(h.count + by)
+
+
 def hash_link(state: cython.ulonglong, index: cython.ulonglong, hash_: cython.ulonglong) -> None:
     """Make *index* the head of its bucket, which the caller has locked."""
     h: cython.pointer[HashState] = hash_state(state)
@@ -272,7 +282,7 @@ def hash_link(state: cython.ulonglong, index: cython.ulonglong, hash_: cython.ul
     head: cython.ulonglong = load32(h.buckets + 8 * bucket)
     at: cython.ulonglong = hash_elem(state, index)
     store32(at + 4, hash_)
-    store_release32(at, head if head != 0 else bucket | _NULLS)
+    store_release32(at, head if head != 0 else bucket | NULLS)
     store_release32(h.buckets + 8 * bucket, index)
 
 
@@ -281,7 +291,7 @@ def hash_unlink(state: cython.ulonglong, index: cython.ulonglong, bucket: cython
     h: cython.pointer[HashState] = hash_state(state)
     at: cython.ulonglong = h.buckets + 8 * bucket
     here: cython.ulonglong = load32(at)
-    while here != 0 and here < _NULLS:
+    while here != 0 and here < NULLS:
         if here == index:
             store_release32(at, load32(hash_elem(state, here)))
             return True
@@ -320,12 +330,14 @@ def hash_update(
         return -_EINVAL
     hash_: cython.ulonglong = hash_of(state, key)
     lock: cython.ulonglong = h.buckets + 8 * (hash_ & h.mask) + 4
-    spin_lock(lock)
+    if h.smp:
+        spin_lock(lock)
     old = hash_find(state, key, hash_)
     err = check_flags(old, flags)
     if err == 0 and old != 0 and flags & _BPF_F_LOCK:
         copy_value_locked(plan_of(state), hash_value(state, old, 0), value, False)
-        spin_unlock(lock)
+        if h.smp:
+            spin_unlock(lock)
         return 0
     new = 0
     if err == 0:
@@ -342,7 +354,8 @@ def hash_update(
         hash_link(state, new, hash_)
         if old != 0:
             hash_unlink(state, old, hash_ & h.mask)
-    spin_unlock(lock)
+    if h.smp:
+        spin_unlock(lock)
     if err == 0 and replaced != 0:
         store32(replaced, old)
         store32(replaced + 4, 0)
@@ -388,7 +401,8 @@ def hash_percpu_update(
         return -_EINVAL
     hash_: cython.ulonglong = hash_of(state, key)
     lock: cython.ulonglong = h.buckets + 8 * (hash_ & h.mask) + 4
-    spin_lock(lock)
+    if h.smp:
+        spin_lock(lock)
     index = hash_find(state, key, hash_)
     err = check_flags(index, flags)
     if err == 0:
@@ -402,7 +416,8 @@ def hash_percpu_update(
             if old == 0:
                 copy(hash_key(state, index), key, h.key_size)
                 hash_link(state, index, hash_)
-    spin_unlock(lock)
+    if h.smp:
+        spin_unlock(lock)
     return err
 
 
@@ -416,11 +431,13 @@ def hash_delete(state: cython.ulonglong, key: cython.ulonglong, removed: cython.
     hash_: cython.ulonglong = hash_of(state, key)
     lock: cython.ulonglong = h.buckets + 8 * (hash_ & h.mask) + 4
     index: cython.ulonglong
-    spin_lock(lock)
+    if h.smp:
+        spin_lock(lock)
     index = hash_find(state, key, hash_)
     if index != 0:
         hash_unlink(state, index, hash_ & h.mask)
-    spin_unlock(lock)
+    if h.smp:
+        spin_unlock(lock)
     if index == 0:
         return -_ENOENT
     if removed != 0:
@@ -437,7 +454,7 @@ def hash_first_from(state: cython.ulonglong, bucket: cython.ulonglong) -> cython
     index: cython.ulonglong
     while bucket <= h.mask:
         index = load_acquire32(h.buckets + 8 * bucket)
-        if index != 0 and index < _NULLS:
+        if index != 0 and index < NULLS:
             return index
         bucket += 1
     return 0
@@ -452,7 +469,7 @@ def hash_bucket(state: cython.ulonglong, index: cython.ulonglong) -> cython.ulon
 def hash_chain(state: cython.ulonglong, index: cython.ulonglong) -> cython.ulonglong:
     """The element after *index* in its bucket, 0 after the last."""
     following: cython.ulonglong = load_acquire32(hash_elem(state, index))
-    return following if following < _NULLS else 0
+    return following if following < NULLS else 0
 
 
 def hash_next(state: cython.ulonglong, index: cython.ulonglong) -> cython.ulonglong:
@@ -460,7 +477,7 @@ def hash_next(state: cython.ulonglong, index: cython.ulonglong) -> cython.ulongl
     h: cython.pointer[HashState] = hash_state(state)
     at: cython.ulonglong = hash_elem(state, index)
     following: cython.ulonglong = load_acquire32(at)
-    if following != 0 and following < _NULLS:
+    if following != 0 and following < NULLS:
         return following
     return hash_first_from(state, (load32(at + 4) & h.mask) + 1)
 

@@ -14,6 +14,7 @@ from beespace.maps import hash_core as core
 from beespace.maps.arraymap import PCPU_MIN_UNIT_SIZE
 from beespace.maps.base import BpfMap, Buffer, ForEachCallback, access_flags_ok, numa_node, round8
 from beespace.maps.env import MapEnv
+from beespace.maps.hash_fast import native_fast_ops
 from beespace.maps.state import HASH_FAST, HASH_JHASH, CopyPlan, hash_state
 from beespace.mem import raw
 from beespace.uapi import bpf as uapi
@@ -107,7 +108,8 @@ class HashMap(BpfMap):
             high=state.elem_size if self.PERCPU else state.value_off + self.stored_size,
             write_low=state.value_off,
         )
-        state.elems = elems.base
+        state.elems = elems.base - state.elem_size  # elements count from 1
+        state.smp = self.env.smp
         if self.PERCPU:
             stride = (elements + -(-64 // state.value_stride)) * state.value_stride
             values = self.alloc(stride * cpus, self.value_name, stride=state.value_stride, high=attr.value_size)
@@ -243,8 +245,14 @@ class HashMap(BpfMap):
         )
 
     def native_ops(self) -> tuple[int, int, int]:
-        """Addresses of C functions, see array_core.native_ops()."""
-        return core.native_ops()
+        """Addresses of C functions, see array_core.native_ops(); of those for this size of key, where there are."""
+        if self.record or self.map_flags & uapi.BPF_F_ZERO_SEED:
+            return core.native_ops()
+        return native_fast_ops(self.key_size) or core.native_ops()
+
+    def set_smp(self, smp: bool) -> None:
+        """Take locks from now on, or not."""
+        hash_state(self.state).smp = smp
 
 
 class PercpuHashMap(HashMap):

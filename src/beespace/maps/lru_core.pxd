@@ -1,5 +1,7 @@
 ctypedef unsigned long long u64
 
+cdef void acquire(u64 lru, u64 lock) noexcept nogil
+cdef void release(u64 lru, u64 lock) noexcept nogil
 cdef u64 node_at(u64 lru, u64 index) noexcept nogil
 cdef u64 next_of(u64 lru, u64 index) noexcept nogil
 cdef u64 prev_of(u64 lru, u64 index) noexcept nogil

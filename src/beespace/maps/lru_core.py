@@ -17,8 +17,8 @@ import cython
 if cython.compiled:
     from cython.cimports.beespace.maps.copy_core import copy_value
     from cython.cimports.beespace.maps.hash_core import (
+        add_count,
         check_flags,
-        count_of,
         hash_elem,
         hash_find,
         hash_key,
@@ -32,7 +32,6 @@ if cython.compiled:
     from cython.cimports.beespace.maps.state import HashState, LruState, hash_state, lru_state
     from cython.cimports.beespace.mem.inline import (
         copy,
-        fetch_add64,
         load8,
         load16,
         load32,
@@ -45,8 +44,8 @@ if cython.compiled:
 else:
     from beespace.maps.copy_core import copy_value
     from beespace.maps.hash_core import (
+        add_count,
         check_flags,
-        count_of,
         hash_elem,
         hash_find,
         hash_key,
@@ -60,7 +59,6 @@ else:
     from beespace.maps.state import HashState, LruState, hash_state, lru_state
     from beespace.mem.raw import (
         copy,
-        fetch_add64,
         load8,
         load16,
         load32,
@@ -101,6 +99,21 @@ _HEADS = cython.declare(cython.ulonglong, 3)
 
 _LOCAL_TARGET = 128
 _PERCPU_TARGET = cython.declare(cython.ulonglong, 4)
+
+
+# -- locks, when they are needed
+
+
+def acquire(lru: cython.ulonglong, lock: cython.ulonglong) -> None:
+    h: cython.pointer[HashState] = hash_state(lru)
+    if h.smp:
+        spin_lock(lock)
+
+
+def release(lru: cython.ulonglong, lock: cython.ulonglong) -> None:
+    h: cython.pointer[HashState] = hash_state(lru)
+    if h.smp:
+        spin_unlock(lock)
 
 
 # -- doubly linked lists of numbered nodes
@@ -221,11 +234,11 @@ def drop_element(lru: cython.ulonglong, index: cython.ulonglong) -> cython.bint:
     h: cython.pointer[HashState] = hash_state(lru)
     bucket: cython.ulonglong = load32(hash_elem(lru, index) + 4) & h.mask
     found: cython.bint
-    spin_lock(h.buckets + 8 * bucket + 4)
+    acquire(lru, h.buckets + 8 * bucket + 4)
     found = hash_unlink(lru, index, bucket)
-    spin_unlock(h.buckets + 8 * bucket + 4)
+    release(lru, h.buckets + 8 * bucket + 4)
     if found:
-        fetch_add64(count_of(lru), _MINUS_ONE)
+        add_count(lru, _MINUS_ONE)
         if s.track:
             store32(s.evicted + 4 * s.nr_evicted, index)
             s.nr_evicted += 1
@@ -348,7 +361,7 @@ def refill(lru: cython.ulonglong, cpu: cython.ulonglong) -> None:
     moved: cython.ulonglong = 0
     here: cython.ulonglong
     following: cython.ulonglong
-    spin_lock(lock)
+    acquire(lru, lock)
     flush_pending(lru, cpu)
     rotate(lru, 0)
     here = next_of(lru, head_of(lru, 0, _FREE))
@@ -361,7 +374,7 @@ def refill(lru: cython.ulonglong, cpu: cython.ulonglong) -> None:
         here = following
     if moved < s.target_free:
         shrink(lru, 0, s.target_free - moved, target_head, _LOCAL_FREE)
-    spin_unlock(lock)
+    release(lru, lock)
 
 
 def pop_local_free(lru: cython.ulonglong, cpu: cython.ulonglong) -> cython.ulonglong:
@@ -401,33 +414,33 @@ def pop_free_common(lru: cython.ulonglong, cpu: cython.ulonglong, hash_: cython.
     index: cython.ulonglong
     steal: cython.ulonglong
     first: cython.ulonglong
-    spin_lock(local_lock(lru, cpu))
+    acquire(lru, local_lock(lru, cpu))
     index = pop_local_free(lru, cpu)
     if index == 0:
         refill(lru, cpu)
         index = pop_local_free(lru, cpu)
     if index != 0:
         add_pending(lru, cpu, index, hash_)
-    spin_unlock(local_lock(lru, cpu))
+    release(lru, local_lock(lru, cpu))
     if index != 0:
         return index
     # Nothing here and nothing common: take one that another CPU has, free or pending.
     first = load32(s.locals + 8 * cpu)
     steal = first
     while True:
-        spin_lock(local_lock(lru, steal))
+        acquire(lru, local_lock(lru, steal))
         index = pop_local_free(lru, steal)
         if index == 0:
             index = pop_local_pending(lru, steal)
-        spin_unlock(local_lock(lru, steal))
+        release(lru, local_lock(lru, steal))
         steal = steal + 1 if steal + 1 < s.cpus else 0
         if index != 0 or steal == first:
             break
     store32(s.locals + 8 * cpu, steal)
     if index != 0:
-        spin_lock(local_lock(lru, cpu))
+        acquire(lru, local_lock(lru, cpu))
         add_pending(lru, cpu, index, hash_)
-        spin_unlock(local_lock(lru, cpu))
+        release(lru, local_lock(lru, cpu))
     return index
 
 
@@ -435,7 +448,7 @@ def pop_free_percpu(lru: cython.ulonglong, cpu: cython.ulonglong, hash_: cython.
     lock: cython.ulonglong = list_at(lru, cpu) + 12
     head: cython.ulonglong = head_of(lru, cpu, _FREE)
     index: cython.ulonglong
-    spin_lock(lock)
+    acquire(lru, lock)
     rotate(lru, cpu)
     if next_of(lru, head) == head:
         shrink(lru, cpu, _PERCPU_TARGET, head, _FREE)
@@ -445,7 +458,7 @@ def pop_free_percpu(lru: cython.ulonglong, cpu: cython.ulonglong, hash_: cython.
     else:
         store32(hash_elem(lru, index) + 4, hash_)
         move_node(lru, cpu, index, _INACTIVE)
-    spin_unlock(lock)
+    release(lru, lock)
     return index
 
 
@@ -460,7 +473,7 @@ def lru_pop_free(lru: cython.ulonglong, cpu: cython.ulonglong, hash_: cython.ulo
     else:
         index = pop_free_common(lru, cpu, hash_)
     if index != 0:
-        fetch_add64(count_of(lru), 1)
+        add_count(lru, 1)
     return index
 
 
@@ -469,20 +482,20 @@ def lru_push_free(lru: cython.ulonglong, index: cython.ulonglong) -> None:
     s: cython.pointer[LruState] = lru_state(lru)
     cpu: cython.ulonglong = load16(node_at(lru, index) + 8)
     number: cython.ulonglong = cpu if s.percpu else 0
-    fetch_add64(count_of(lru), _MINUS_ONE)
+    add_count(lru, _MINUS_ONE)
     if not s.percpu and type_of(lru, index) == _PENDING:
-        spin_lock(local_lock(lru, cpu))
+        acquire(lru, local_lock(lru, cpu))
         if type_of(lru, index) == _PENDING:
             set_type(lru, index, _LOCAL_FREE)
             set_ref(lru, index, 0)
             unlink_node(lru, index)
             push_head(lru, local_head(lru, cpu, _LOCAL_FREE), index)
-            spin_unlock(local_lock(lru, cpu))
+            release(lru, local_lock(lru, cpu))
             return
-        spin_unlock(local_lock(lru, cpu))
-    spin_lock(list_at(lru, number) + 12)
+        release(lru, local_lock(lru, cpu))
+    acquire(lru, list_at(lru, number) + 12)
     move_node(lru, number, index, _FREE)
-    spin_unlock(list_at(lru, number) + 12)
+    release(lru, list_at(lru, number) + 12)
 
 
 def lru_init(lru: cython.ulonglong) -> None:
@@ -544,7 +557,7 @@ def lru_insert(
     err: cython.longlong
     copy(hash_key(lru, new), key, h.key_size)
     copy_value(plan_of(lru), hash_value(lru, new, 0), value)
-    spin_lock(lock)
+    acquire(lru, lock)
     old = hash_find(lru, key, hash_)
     err = check_flags(old, flags)
     if err == 0:
@@ -552,7 +565,7 @@ def lru_insert(
         if old != 0:
             set_ref(lru, new, 1)
             hash_unlink(lru, old, hash_ & h.mask)
-    spin_unlock(lock)
+    release(lru, lock)
     if err == 0:
         return old
     return err
@@ -607,7 +620,7 @@ def lru_percpu_update(
             return -_ENOMEM
         copy(hash_key(lru, new), key, h.key_size)
     lock: cython.ulonglong = h.buckets + 8 * (hash_ & h.mask) + 4
-    spin_lock(lock)
+    acquire(lru, lock)
     old = hash_find(lru, key, hash_)
     err = check_flags(old, flags)
     if err == 0:
@@ -618,7 +631,7 @@ def lru_percpu_update(
             percpu_fill(lru, new, value, whose, True)
             hash_link(lru, new, hash_)
             new = 0
-    spin_unlock(lock)
+    release(lru, lock)
     if new != 0:
         lru_push_free(lru, new)
     return err
@@ -630,11 +643,11 @@ def lru_delete(lru: cython.ulonglong, key: cython.ulonglong, removed: cython.ulo
     hash_: cython.ulonglong = hash_of(lru, key)
     lock: cython.ulonglong = h.buckets + 8 * (hash_ & h.mask) + 4
     index: cython.ulonglong
-    spin_lock(lock)
+    acquire(lru, lock)
     index = hash_find(lru, key, hash_)
     if index != 0:
         hash_unlink(lru, index, hash_ & h.mask)
-    spin_unlock(lock)
+    release(lru, lock)
     if index == 0:
         return -_ENOENT
     if removed != 0:

@@ -2,6 +2,14 @@
 
 ctypedef unsigned long long u64
 
+cdef extern from * nogil:
+    """
+    #define BEESPACE_NULLS 0x80000000ull
+    #define BEESPACE_HASH_MULTIPLIER 0x2545f4914f6cdd1dull
+    """
+    const u64 NULLS "BEESPACE_NULLS"
+    const u64 HASH_MULTIPLIER "BEESPACE_HASH_MULTIPLIER"
+
 cdef struct CopyPlan:
     unsigned int size
     unsigned int pieces
@@ -41,6 +49,8 @@ cdef struct HashState:
     unsigned int free_lock
     unsigned int fresh
     unsigned int cpus
+    unsigned int smp
+    unsigned int unused
     CopyPlan plan
 
 cdef struct LruState:

@@ -10,6 +10,7 @@ import ctypes
 __all__ = [
     "HASH_FAST",
     "HASH_JHASH",
+    "HASH_MULTIPLIER",
     "LRU_OFF",
     "MAX_PIECES",
     "NULLS",
@@ -31,6 +32,7 @@ LRU_OFF = 400  # from a HashState
 MAX_PIECES = 16  # BTF_FIELDS_MAX special fields leave at most 12 pieces
 NULLS = 0x80000000  # hash chains end with NULLS | bucket, empty buckets hold 0
 HASH_FAST, HASH_JHASH = range(2)
+HASH_MULTIPLIER = 0x2545F4914F6CDD1D
 
 _u32, _u64 = ctypes.c_uint32, ctypes.c_uint64
 
@@ -71,7 +73,7 @@ class ArrayState(ctypes.Structure):
 
 
 class HashState(ctypes.Structure):
-    """``struct bpf_htab``: element *n* (from 1) is at ``elems + (n - 1) * elem_size``.
+    """``struct bpf_htab``: element *n* (from 1) is at ``elems + n * elem_size``.
 
     ::
 
@@ -86,6 +88,8 @@ class HashState(ctypes.Structure):
     :ivar free_head: first free element; free elements are linked through *hash*.
     :ivar fresh: elements from here on were never used.
     :ivar hash_kind: HASH_*.
+    :ivar smp: take locks: programs run on several threads at a time (as the kernel patches its locks out on machines
+        with one CPU).
     """
 
     _fields_ = (
@@ -108,6 +112,8 @@ class HashState(ctypes.Structure):
         ("free_lock", _u32),
         ("fresh", _u32),
         ("cpus", _u32),
+        ("smp", _u32),
+        ("unused", _u32),
         ("plan", CopyPlan),
     )
 

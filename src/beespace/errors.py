@@ -22,6 +22,8 @@ import errno as _errno
 from dataclasses import dataclass, field
 from typing import Any
 
+from beespace.values import frozen
+
 __all__ = [
     "AsmError",
     "BpfError",
@@ -131,7 +133,7 @@ class AsmError(InputError):
         return f"{self.path or 'line '}{':' if self.path else ''}{self.line}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SourceLine:
     """C source of an instruction, from .BTF.ext line info."""
 

@@ -8,6 +8,7 @@ import pytest
 pytestmark = pytest.mark.repository
 SRC = Path(__file__).parents[2] / "src" / "beespace"
 ROWS = [
+    {"values"},
     {"errors"},
     {"uapi"},
     {"isa", "sim", "btf", "mem"},

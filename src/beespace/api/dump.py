@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from beespace.api.calls import Buffer, text
@@ -14,6 +13,7 @@ from beespace.decl.prog import FuncInfo, LineInfo, Program, SubprogInfo, Verifie
 from beespace.isa import Insn, decode_insns
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import BpfFuncInfo, BpfLineInfo, ProgInfo
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.api.calls import Calls, LoadingKernel
@@ -24,7 +24,7 @@ _CALL = 0x85
 _FUNC_KINDS = (0, uapi.BPF_PSEUDO_KFUNC_CALL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Callee:
     # stands for a FuncProto or KfuncProto, of which a dump shows the name
     name: str

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from beespace.api.kernel_types import Found, KernelTypes
@@ -16,6 +15,7 @@ from beespace.btf.core_compat import types_are_compat
 from beespace.elf import ExternSpec, KcfgType, ObjectSpec
 from beespace.errors import ElfError
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.api.calls import LoadingKernel
@@ -26,7 +26,7 @@ _TRISTATE = {"n": 0, "y": 1, "m": 2}  # enum libbpf_tristate
 _WRAPPER_ARCHES = ("x86_64", "aarch64", "s390x", "riscv64")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ksym:
     """What a ksym or kfunc resolved to: an address, or a type of the kernel. Neither: a weak one that is not there."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from functools import cached_property
 
 from beespace.api.calls import Calls
 from beespace.btf import Btf
 from beespace.errors import BtfError, SyscallError
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["Found", "KernelTypes", "Module", "attach_name"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Module:
     """A kernel module's BTF.
 
@@ -26,7 +26,7 @@ class Module:
     fd: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Found:
     """A type of the kernel; ``module`` is ``None`` for vmlinux."""
 

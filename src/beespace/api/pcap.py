@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from beespace.errors import PcapError
+from beespace.values import frozen
 
 __all__ = ["LINKTYPE_ETHERNET", "Capture", "CapturedPacket", "PcapngWriter", "read_capture"]
 
@@ -26,7 +26,7 @@ _OPT_IF_TSRESOL, _OPT_IF_TSOFFSET, _OPT_EPB_VERDICT = 9, 14, 7
 _VERDICT_EBPF_XDP, _VERDICT_EBPF_TC = 2, 1  # first byte of epb_verdict
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CapturedPacket:
     """One packet.
 
@@ -129,7 +129,7 @@ def _pcap_packets(source: _Source, order: str, fraction_ns: int) -> Iterator[Cap
         yield CapturedPacket(sec * 10**9 + fraction * fraction_ns, data, length, linktype)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Interface:
     linktype: int
     ticks_per_second: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, SupportsBytes
 
 from beespace.api.attach_target import set_attach_target
@@ -21,6 +21,7 @@ from beespace.isa.insn import Insn
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import ProgTestRunAttr
 from beespace.uapi.enums import name_of
+from beespace.values import frozen
 from beespace.xlate import dump_xlated, dump_xlated_records
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _RAW_TP = frozenset((uapi.BPF_PROG_TYPE_RAW_TRACEPOINT, uapi.BPF_PROG_TYPE_RAW_T
 _CTX_ONLY = _RAW_TP | {uapi.BPF_PROG_TYPE_SYSCALL}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RunResult:
     """What a test run gave.
 

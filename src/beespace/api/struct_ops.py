@@ -13,6 +13,7 @@ from beespace.btf import Btf, FuncProto, Member, Ptr, Struct
 from beespace.btf.core_compat import essential_name
 from beespace.errors import BtfError, Unsupported
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.api.map import Map
@@ -79,7 +80,7 @@ def _init_map(obj: Object, bpf_map: Map, kernel_types: KernelTypes) -> StructOps
     return ops
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Side:
     btf: Btf
     data: bytes

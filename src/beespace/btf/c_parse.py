@@ -21,6 +21,7 @@ from beespace.btf import types as t
 from beespace.btf.build import BtfBuilder
 from beespace.errors import BtfError
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["CDeclarations"]
 
@@ -59,7 +60,7 @@ class _Attributes:
     decl_tags: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Token:
     kind: str
     text: str

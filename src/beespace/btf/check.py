@@ -9,7 +9,6 @@ import errno as err
 import struct
 from array import array
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 
 from beespace.btf.btf import BTF_MAGIC, BTF_VERSION, Btf, Header
 from beespace.btf.check_env import BTF_MAX_NAME_OFFSET, REFERENCES, Env
@@ -19,6 +18,7 @@ from beespace.btf.fields import parse_struct_metas
 from beespace.btf.record import BtfRecord
 from beespace.errors import ENOTSUPP, BtfError
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["BTF_MAX_SIZE", "CheckedBtf", "check_btf"]
 
@@ -27,7 +27,7 @@ _HEADER_SIZE = 24
 _CHAIN_LIMIT = 32
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckedBtf:
     """BTF that the kernel accepts.
 

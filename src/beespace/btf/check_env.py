@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import errno as err
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from beespace.btf import types as t
 from beespace.btf.btf import Btf
 from beespace.errors import BtfError
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["Env", "Raw"]
 
@@ -35,7 +36,7 @@ REFERENCES = frozenset(
 )  # btf_type_is_modifier()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Raw:
     """``struct btf_type`` and where its words are."""
 

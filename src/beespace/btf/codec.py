@@ -31,9 +31,9 @@ from __future__ import annotations
 import difflib
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, Protocol, SupportsIndex, TypeAlias
 
+from beespace import values
 from beespace.btf import types as t
 from beespace.btf.btf import Btf
 from beespace.btf.resolve import MAX_RESOLVE_DEPTH
@@ -49,7 +49,7 @@ _MAX_INT = 16  # bytes of __int128
 _FLOATS = {2: "e", 4: "f", 8: "d"}
 
 
-@dataclass(frozen=True, slots=True)
+@values.frozen
 class Adapter:
     """How values of one named type (typedef, struct, union, enum; an array as C spells it, ``__u8[6]``) look to Python,
     instead of the table above.
@@ -386,7 +386,7 @@ class _Array:
             self.elem.encode(buf, off + i * self.elem.size, item, f"{path}[{i}]")
 
 
-@dataclass(frozen=True, slots=True)
+@values.frozen
 class _Field:
     name: str
     off: int

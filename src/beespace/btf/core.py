@@ -10,7 +10,7 @@ nowhere is no error yet: the instruction is poisoned, and only a program that ca
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 from beespace.btf import types as t
@@ -29,6 +29,7 @@ from beespace.btf.core_spec import (
 )
 from beespace.errors import BtfError, CoreRelocError
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["BAD_RELO_IMM", "CoreRelocator", "CoreResult", "Relo", "patch_insn"]
 
@@ -64,7 +65,7 @@ class Relo(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CoreResult:
     """What a relocation came to. Values are u64.
 
@@ -86,7 +87,7 @@ class CoreResult:
     fail_memsz_adjust: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Value:
     # what one side of a relocation says; ``val`` None asks for poison
     val: int | None

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from beespace.btf import types as t
 from beespace.btf.btf import Btf
@@ -14,6 +13,7 @@ from beespace.btf.core_compat import essential_name, fields_are_compat, types_ar
 from beespace.btf.resolve import composite_of
 from beespace.errors import BtfError
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["RELO_KIND_NAMES", "Accessor", "CoreSpec", "SpecError", "kind_str", "match_spec", "parse_spec"]
 
@@ -51,7 +51,7 @@ class SpecError(BtfError):
     """A specification cannot be followed; libbpf reports only its errno."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Accessor:
     """One step of a specification: member ``idx`` (with its ``name``) of, or element ``idx`` of, ``type_id``."""
 
@@ -60,7 +60,7 @@ class Accessor:
     name: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CoreSpec:
     """``struct bpf_core_spec``: a field, type or enumerator in one BTF. ``str()`` is libbpf's spelling.
 

@@ -17,12 +17,12 @@ from __future__ import annotations
 import struct
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeVar
 
 from beespace.btf.btf import BTF_MAGIC, BTF_VERSION, Btf
 from beespace.errors import BtfError
+from beespace.values import frozen
 
 __all__ = [
     "FUNC_INFO_SIZE",
@@ -44,7 +44,7 @@ _MIN_HEADER = 24  # without the CO-RE fields, which older compilers do not write
 _R = TypeVar("_R")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExtFuncInfo:
     """``struct bpf_func_info``: a function starts at ``insn_off``; ``type_id`` is its BTF_KIND_FUNC."""
 
@@ -52,7 +52,7 @@ class ExtFuncInfo:
     type_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExtLineInfo:
     """``struct bpf_line_info``: names are offsets of strings of the program's BTF."""
 
@@ -72,7 +72,7 @@ class ExtLineInfo:
         return self.line_col & 0x3FF
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CoreRelo:
     """``struct bpf_core_relo``: the instruction at ``insn_off`` depends on the type's layout.
 
@@ -88,7 +88,7 @@ class CoreRelo:
     access_str: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BtfExt:
     """Parsed ``.BTF.ext``; each mapping goes from ELF section name to records by ``insn_off`` (bytes) in file order."""
 

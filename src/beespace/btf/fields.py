@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from beespace.btf import types as t
 from beespace.btf.btf import Btf
@@ -17,6 +17,7 @@ from beespace.btf.record import BtfField, BtfRecord
 from beespace.btf.resolve import MAX_RESOLVE_DEPTH
 from beespace.errors import BtfError
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["MAP_FIELDS", "OBJECT_FIELDS", "check_and_fixup_fields", "parse_fields", "parse_struct_metas"]
 
@@ -37,7 +38,7 @@ OBJECT_FIELDS = (
 """What btf_parse_struct_metas() looks for in the structs of a program (bpf_obj_new())."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Special:
     kind: int
     size: int
@@ -69,7 +70,7 @@ _KPTR_TAGS = {
 _REPEATABLE = _KPTRS | uapi.BPF_GRAPH_ROOT
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Info:
     # ``struct btf_field_info``: a field found, its references not resolved yet
     kind: int

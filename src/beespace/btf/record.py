@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.btf.btf import Btf
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["BtfField", "BtfRecord"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BtfField:
     """``struct btf_field``: a special field inside a map value or allocated object."""
 
@@ -24,7 +25,7 @@ class BtfField:
     node_off: int = 0  # graph roots: offset of the node inside the object
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BtfRecord:
     """``struct btf_record``: the special fields, by offset."""
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from beespace.btf import types as t
 from beespace.errors import BtfError
+from beespace.values import frozen
 
 __all__ = [
     "MAX_RESOLVE_DEPTH",
@@ -68,7 +68,7 @@ class FieldRef(NamedTuple):
     type_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Step:
     # where a dotted path stands: the type there and its position
     type_id: int

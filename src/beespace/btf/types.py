@@ -8,10 +8,10 @@ equal types compare equal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = [
     "INT_BOOL",
@@ -59,7 +59,7 @@ KIND_NAMES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Void:
     """Type id 0."""
 
@@ -67,7 +67,7 @@ class Void:
     name: ClassVar[str] = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Int:
     """BTF_KIND_INT: ``size`` bytes, ``bits`` wide at bit ``offset``; ``encoding`` of INT_SIGNED, INT_CHAR, INT_BOOL."""
 
@@ -94,7 +94,7 @@ class Int:
         return bool(self.encoding & INT_CHAR) or (self.size == 1 and self.name == "char")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ptr:
     """BTF_KIND_PTR."""
 
@@ -103,7 +103,7 @@ class Ptr:
     type: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Array:
     """BTF_KIND_ARRAY."""
 
@@ -114,7 +114,7 @@ class Array:
     nelems: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """``struct btf_member``: ``bit_offset`` from the struct's start, ``bitfield_size`` in bits (0: no bitfield)."""
 
@@ -124,7 +124,7 @@ class Member:
     bitfield_size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Struct:
     """BTF_KIND_STRUCT: ``size`` in bytes; ``kind_flag``: members carry bitfield sizes."""
 
@@ -135,7 +135,7 @@ class Struct:
     kind_flag: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Union:
     """BTF_KIND_UNION: as Struct."""
 
@@ -146,7 +146,7 @@ class Union:
     kind_flag: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enumerator:
     """``struct btf_enum`` or ``struct btf_enum64``: the value as signed or unsigned as its enum is."""
 
@@ -154,7 +154,7 @@ class Enumerator:
     value: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enum:
     """BTF_KIND_ENUM: ``size`` in bytes (1, 2, 4 or 8), 32-bit values."""
 
@@ -165,7 +165,7 @@ class Enum:
     signed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enum64:
     """BTF_KIND_ENUM64: as Enum, 64-bit values."""
 
@@ -176,7 +176,7 @@ class Enum64:
     signed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Fwd:
     """BTF_KIND_FWD: ``struct name;`` or ``union name;``."""
 
@@ -185,7 +185,7 @@ class Fwd:
     is_union: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Typedef:
     """BTF_KIND_TYPEDEF."""
 
@@ -194,7 +194,7 @@ class Typedef:
     type: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Volatile:
     """BTF_KIND_VOLATILE."""
 
@@ -203,7 +203,7 @@ class Volatile:
     type: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Const:
     """BTF_KIND_CONST."""
 
@@ -212,7 +212,7 @@ class Const:
     type: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restrict:
     """BTF_KIND_RESTRICT."""
 
@@ -221,7 +221,7 @@ class Restrict:
     type: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Func:
     """BTF_KIND_FUNC: ``type`` is a FuncProto; ``linkage`` is BTF_FUNC_STATIC, _GLOBAL or _EXTERN."""
 
@@ -231,7 +231,7 @@ class Func:
     linkage: int = uapi.BTF_FUNC_STATIC
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Param:
     """``struct btf_param``; a last one without name and type means ``...``."""
 
@@ -239,7 +239,7 @@ class Param:
     type: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FuncProto:
     """BTF_KIND_FUNC_PROTO: ``type`` is what the function returns."""
 
@@ -254,7 +254,7 @@ class FuncProto:
         return bool(self.params) and self.params[-1] == Param("", 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Var:
     """BTF_KIND_VAR: ``linkage`` is BTF_VAR_STATIC, BTF_VAR_GLOBAL_ALLOCATED or BTF_VAR_GLOBAL_EXTERN."""
 
@@ -264,7 +264,7 @@ class Var:
     linkage: int = uapi.BTF_VAR_STATIC
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecVar:
     """``struct btf_var_secinfo``: a Var (or extern Func) at ``offset`` of the section, both in bytes."""
 
@@ -273,7 +273,7 @@ class SecVar:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Datasec:
     """BTF_KIND_DATASEC: an ELF section; ``size`` in bytes (0 until the loader fills it in)."""
 
@@ -283,7 +283,7 @@ class Datasec:
     vars: tuple[SecVar, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Float:
     """BTF_KIND_FLOAT: ``size`` in bytes."""
 
@@ -292,7 +292,7 @@ class Float:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeclTag:
     """BTF_KIND_DECL_TAG: ``name`` is the tag; ``component_idx`` a member or parameter, -1 for the type itself.
 
@@ -306,7 +306,7 @@ class DeclTag:
     kind_flag: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TypeTag:
     """BTF_KIND_TYPE_TAG: ``btf_type_tag("name")`` applied to ``type``; ``kind_flag`` as in DeclTag."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
 
 from beespace.errors import InputError
+from beespace.values import frozen
 
 __all__ = ["CFunction", "CType", "parse_prototype"]
 
@@ -27,7 +27,7 @@ _BASE = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CType:
     """A parameter or return type. Pointers are 64-bit words; ``name`` is the pointed-to type then."""
 
@@ -38,7 +38,7 @@ class CType:
     const: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CFunction:
     """A parsed prototype."""
 

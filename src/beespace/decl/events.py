@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from beespace.values import frozen
 
 __all__ = ["CallEvent", "Event", "Sink"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     """Base of all events."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallEvent(Event):
     """A helper or kfunc was called: name, arguments as machine words, result."""
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from beespace.decl.cproto import CFunction, parse_prototype
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.decl.prog import Program
@@ -19,7 +20,7 @@ _MARK = "__beespace_helper__"
 _IMPLEMENTS = "__beespace_implements__"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FuncProto:
     """``struct bpf_func_proto``: what a helper demands and returns.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from beespace.decl.cproto import CFunction, parse_prototype
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.decl.prog import Program
@@ -19,7 +19,7 @@ _MARK = "__beespace_kfunc__"
 COMMON = -1  # hook: every program type (BTF_KFUNC_HOOK_COMMON)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KfuncProto:
     """A kernel function that programs may call, found by its name in BTF.
 
@@ -42,7 +42,7 @@ class KfuncProto:
         return parse_prototype(self.prototype)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KfuncSet:
     """``struct btf_kfunc_id_set``: which kfuncs the programs of some hooks may call, with which flags.
 

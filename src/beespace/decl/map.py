@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from beespace.btf.record import BtfField, BtfRecord
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.btf import Btf
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["BtfField", "BtfRecord", "MapLayout", "MapMeta", "MapType"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class MapMeta:
     """``struct bpf_map`` as the verifier reads it. Compared by identity: one object for each map.
 
@@ -43,7 +44,7 @@ class MapMeta:
     arena_vm_start: int = 0  # user_vm_start of an arena
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapLayout:
     """What compiled code may inline against: addresses and strides of a map's native storage.
 
@@ -68,7 +69,7 @@ class MapLayout:
     delete: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapType:
     """A map type: limits and the helpers it admits; storage lives in ``maps/``.
 

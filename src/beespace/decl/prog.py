@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from beespace.decl.map import MapLayout, MapMeta
 from beespace.decl.tables import StructAccess
 from beespace.isa.insn import Insn
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.btf import Btf
@@ -30,7 +31,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CtxField:
     """One field of a context or of a socket (``*_is_valid_access`` and ``*_convert_ctx_access`` of the kernel).
 
@@ -89,7 +90,7 @@ class CtxField:
         return size == unit or (self.narrow and self.min_size <= size < unit)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PointerFields:
     """What may be read through a pointer of *reg_type* that is not a BTF pointer (bpf_sock_is_valid_access() and kin).
 
@@ -105,7 +106,7 @@ class PointerFields:
         return next((field_ for field_ in self.fields if field_.admits(off, size, False)), None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SectionDef:
     """A SEC() name of libbpf: ``xdp`` (exact), ``kprobe+`` (prefix followed by ``/extras``).
 
@@ -120,7 +121,7 @@ class SectionDef:
     flags: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Allow:
     """A helper that a program type may call under a condition (the ``if`` and ``switch`` of its ``*_func_proto()``).
 
@@ -142,7 +143,7 @@ class Allow:
         return all(getattr(prog.caps, cap) for cap in self.caps) and (self.when is None or self.when(prog))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProgType:
     """A program type: context, helpers, limits.
 
@@ -210,7 +211,7 @@ class ProgType:
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caps:
     """Capabilities of the loading task, as PROG_LOAD sees them."""
 
@@ -220,7 +221,7 @@ class Caps:
     sys_admin: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FuncInfo:
     """``struct bpf_func_info``: insn_off in 8-byte slots, type_id of a BTF_KIND_FUNC."""
 
@@ -228,7 +229,7 @@ class FuncInfo:
     type_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LineInfo:
     """``struct bpf_line_info``, resolved: insn_off in 8-byte slots."""
 
@@ -239,7 +240,7 @@ class LineInfo:
     line_col: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class Program:
     """What PROG_LOAD was given, with everything that fds referred to resolved by the kernel.
 
@@ -312,7 +313,7 @@ class InsnAux:
     insert_off: int = 0  # bpf_list_push_*, bpf_rbtree_add: offset of the node in its object
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SubprogInfo:
     """``struct bpf_subprog_info``. ``start`` in 8-byte slots, ``stack_depth`` in bytes."""
 
@@ -328,7 +329,7 @@ class SubprogInfo:
     changes_pkt_data: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class VerifiedProgram:
     """An accepted program with what the verifier learnt.
 
@@ -354,7 +355,7 @@ class VerifiedProgram:
     origin: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@frozen(eq=False)
 class XlatedProgram:
     """A program ready for an engine: context accesses converted, addresses known.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache, reduce
 from operator import or_
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from beespace.decl.prog import Allow, PointerFields, Program, ProgType, SectionD
 from beespace.decl.tables import BtfRules, IterTarget, StructOpsType
 from beespace.errors import InternalError
 from beespace.uapi.bpf import BPF_PROG_TYPE_STRUCT_OPS, BPF_PROG_TYPE_TRACING, BPF_TRACE_ITER
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.btf import Btf
@@ -28,7 +29,7 @@ def _version(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Features:
     """What a kernel has beyond tables: version, architecture, configuration, mitigations."""
 
@@ -46,7 +47,7 @@ class Features:
         return (not since or _version(since) <= now) and (not until or now < _version(until))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Registry:
     """Program types, helper and kfunc contracts, map types of one kernel version. Immutable.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from typing import TYPE_CHECKING, Any
+
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.btf import Btf
@@ -15,7 +17,7 @@ __all__ = ["BtfRules", "IterTarget", "StructAccess", "StructOpsType"]
 _Fields = Mapping[str, frozenset[str]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BtfRules:
     """Sets and lists of BTF ids, by name. Slices contribute parts; Registry.build() unites them.
 
@@ -70,7 +72,7 @@ class BtfRules:
         return BtfRules(**{f.name: united(f.name) for f in fields(self)})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IterTarget:
     """``struct bpf_iter_reg``: what ``SEC("iter/...")`` programs iterate over.
 
@@ -106,7 +108,7 @@ class IterTarget:
 StructAccess = Callable[["Btf", str, int, int], "str | None"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StructOpsType:
     """``struct bpf_struct_ops``: a kernel struct of function pointers that BPF programs implement.
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.decl.prog import XlatedProgram
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["TestRunEnv", "TestRunRequest", "TestRunResult"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TestRunRequest:
     """``union bpf_attr.test`` with its buffers read.
 
@@ -38,7 +39,7 @@ class TestRunRequest:
     batch_size: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TestRunResult:
     """What the kernel copies back.
 

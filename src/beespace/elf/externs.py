@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from beespace.btf import Array, Btf, Datasec, Enum, Enum64, Func, FuncProto, Int, Var
 from beespace.elf.file import STB_WEAK, ElfFile, Symbol
 from beespace.elf.spec import ExternSpec, KcfgType
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["Externs", "collect_externs"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Externs:
     """:ivar by_symbol: symbol index -> name, for relocations."""
 

@@ -7,7 +7,7 @@ because object files are input. Nothing in this module knows BPF beyond ``EM_BPF
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any
 
@@ -22,6 +22,7 @@ from elftools.elf.enums import (
 from elftools.elf.structs import ELFStructs
 
 from beespace.errors import ElfError
+from beespace.values import frozen
 
 __all__ = [
     "SHF_EXECINSTR",
@@ -67,7 +68,7 @@ _EHDR_SIZE, _SHDR_SIZE, _SYM_SIZE, _REL_SIZE = 64, 64, 24, 16
 _ELFCLASS64, _ELFDATA2LSB, _ELFDATA2MSB = 2, 1, 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Section:
     """A section header with its contents. ``data`` is empty for SHT_NOBITS, ``size`` is not."""
 
@@ -94,7 +95,7 @@ class Section:
         return self.type != SHT_NOBITS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Symbol:
     """A row of the symbol table."""
 
@@ -118,7 +119,7 @@ class Symbol:
         return self.visibility in (STV_HIDDEN, STV_INTERNAL)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reloc:
     """A row of a SHT_REL section."""
 

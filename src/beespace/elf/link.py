@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from beespace.btf import ExtFuncInfo, ExtLineInfo, Func
 from beespace.elf.spec import CallRef, ExternRef, FuncRef, KfuncRef, MapRef, MapValueRef, ObjectSpec, ProgSpec
 from beespace.errors import ElfError
 from beespace.isa.insn import Insn
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["LinkedProgram", "link"]
 
@@ -18,7 +19,7 @@ BPF_PSEUDO_FUNC = 4
 KernelRef = MapRef | MapValueRef | ExternRef | KfuncRef
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LinkedProgram:
     """An entry point followed by its subprograms; calls and function addresses are final, ``refs`` are left to do.
 

@@ -12,6 +12,7 @@ from beespace.elf.spec import MapSpec
 from beespace.errors import ElfError
 from beespace.isa.insn import INSN_SIZE
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["PAGE_SIZE", "MapVar", "adjust_ringbuf_size", "user_maps"]
 
@@ -29,7 +30,7 @@ _LINKAGE = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapVar:
     """A map with its place in the section it was defined in, for relocations."""
 
@@ -90,7 +91,7 @@ def user_maps(elf: ElfFile, btf: Btf | None, functions: Functions) -> Iterator[M
     yield from _with_slots(elf, btf, functions, found)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Fail:
     elf: ElfFile
     name: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ from beespace.elf.file import (
 )
 from beespace.elf.spec import CallRef, ExternRef, FuncRef, KfuncRef, MapRef, MapValueRef, ProgSpec, Ref
 from beespace.isa.insn import INSN_SIZE, Insn, decode_insns
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.errors import ElfError
@@ -36,7 +37,7 @@ _R_BPF_64_64 = 1  # LD_IMM64
 _R_BPF_64_32 = 10  # call
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Functions:
     """Every function of the file, by section index and offset."""
 
@@ -57,7 +58,7 @@ class Functions:
         return prog if inside else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Targets:
     """What relocations may point at, besides functions.
 
@@ -171,7 +172,7 @@ def _with_refs(
     return replace(prog, refs=tuple(refs[idx] for idx in sorted(refs)))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Resolver:
     elf: ElfFile
     functions: Functions

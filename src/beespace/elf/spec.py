@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from beespace.isa.insn import Insn
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.btf import Btf, CoreRelo, ExtFuncInfo, ExtLineInfo
@@ -28,7 +29,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapRef:
     """LD_IMM64 at ``insn_idx`` loads a map."""
 
@@ -36,7 +37,7 @@ class MapRef:
     map: str  # key in ObjectSpec.maps
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapValueRef:
     """LD_IMM64 loads the address of global data: ``off`` bytes into the value of ``map``, plus the insn's imm."""
 
@@ -45,7 +46,7 @@ class MapValueRef:
     off: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallRef:
     """BPF-to-BPF call of ``ObjectSpec.subprograms[subprog]``."""
 
@@ -53,7 +54,7 @@ class CallRef:
     subprog: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FuncRef:
     """LD_IMM64 loads the address of ``ObjectSpec.subprograms[subprog]``, a callback."""
 
@@ -61,7 +62,7 @@ class FuncRef:
     subprog: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExternRef:
     """LD_IMM64 loads a kconfig value's address or a kernel symbol."""
 
@@ -69,7 +70,7 @@ class ExternRef:
     extern: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KfuncRef:
     """Call of a kernel function."""
 
@@ -80,7 +81,7 @@ class KfuncRef:
 Ref = MapRef | MapValueRef | CallRef | FuncRef | ExternRef | KfuncRef
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProgSpec:
     """A function: an entry point (its own section), or a subprogram (``.text``).
 
@@ -105,7 +106,7 @@ class ProgSpec:
     core_relos: tuple[CoreRelo, ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StructOpsSpec:
     """A variable in a ``.struct_ops`` section.
 
@@ -117,7 +118,7 @@ class StructOpsSpec:
     progs: Mapping[int, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MapSpec:
     """A map definition: from ``.maps``, a data section (``.bss`` ...), ``.kconfig``, or a struct_ops variable.
 
@@ -161,7 +162,7 @@ class KcfgType:
     CHAR_ARR = "char array"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExternSpec:
     """An ``extern`` of the program.
 
@@ -188,7 +189,7 @@ class ExternSpec:
         return self.name[:cut] if cut > 0 else self.name
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ObjectSpec:
     """Everything an object file says.
 

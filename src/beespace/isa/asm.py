@@ -21,18 +21,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from beespace.errors import AsmError
 from beespace.isa.emit import Emitter, Reloc
 from beespace.isa.forms import INT, NAME, forms
 from beespace.isa.insn import Insn
+from beespace.values import frozen
 
 __all__ = ["Assembly", "Reloc", "assemble"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Assembly:
     """What a text assembles to.
 

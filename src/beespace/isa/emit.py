@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from beespace.errors import AsmError
 from beespace.isa.check import LD_IMM64
 from beespace.isa.insn import Insn
 from beespace.isa.rows import row_by_key
 from beespace.uapi import bpf
+from beespace.values import frozen
 
 __all__ = ["Emitter", "Reloc", "s32"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reloc:
     """A name that the program alone does not define.
 

@@ -11,10 +11,11 @@ How engines key their dispatch: by ``Row.name`` within a family, with the operan
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from beespace.isa.insn import Insn
 from beespace.uapi import bpf
+from beespace.values import frozen
 
 __all__ = [
     "ALU_OPS",
@@ -41,7 +42,7 @@ CLASS_NAMES = ("ld", "ldx", "st", "stx", "alu", "jmp", "jmp32", "alu64")  # by t
 _SIZES = {1: bpf.BPF_B, 2: bpf.BPF_H, 4: bpf.BPF_W, 8: bpf.BPF_DW}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AluOp:
     """Arithmetic: RFC 9669 section 4.1.
 
@@ -84,7 +85,7 @@ ALU_OPS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Swap:
     """Byte swap: RFC 9669 section 4.2. ``imm`` is the width: 16, 32 or 64 bits."""
 
@@ -101,7 +102,7 @@ SWAPS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JmpOp:
     """Conditional jump: RFC 9669 section 4.3. Exists in JMP and JMP32, with immediate and register."""
 
@@ -125,7 +126,7 @@ JMP_OPS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AtomicOp:
     """Atomic operation: RFC 9669 section 5.3. ``imm`` selects it.
 
@@ -154,7 +155,7 @@ ATOMIC_OPS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Source:
     """A value of ``src_reg`` that selects what LD_IMM64 loads or CALL calls: RFC 9669 sections 5.4 and 4.3."""
 
@@ -180,7 +181,7 @@ CALLS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One instruction form.
 

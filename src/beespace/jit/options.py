@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from beespace.values import frozen
 
 __all__ = ["JitOptions"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class JitOptions:
     """Options of the engine "jit".
 

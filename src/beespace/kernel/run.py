@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from beespace.decl.runstate import RunState
 from beespace.errors import GuestFault, InternalError
 from beespace.mem import raw
 from beespace.sim import CLOCK_MONOTONIC, NSEC_PER_SEC
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.decl.run import Executable
@@ -25,7 +25,7 @@ STACK_BYTES = 16 << 10  # eight frames of 512 bytes, tail calls and callbacks of
 _POOL_LIMIT = 16  # regions of one size kept for the next run
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TraceLine:
     """A line of trace_pipe.
 

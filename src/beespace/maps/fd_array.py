@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from errno import E2BIG, EINVAL, ENOENT
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from beespace.maps.arraymap import ArrayMap, array_map_alloc_check
 from beespace.maps.base import ForEachCallback
 from beespace.mem import raw
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.maps.env import MapEnv
@@ -130,7 +130,7 @@ class FdArrayMap(ArrayMap):
         """Contents are not constant."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProgOwner:
     """``struct bpf_map_owner``: what all programs of a program array have in common.
 

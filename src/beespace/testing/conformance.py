@@ -14,11 +14,12 @@ from typing import Any
 import beespace
 from beespace.errors import BpfError, InternalError, SyscallError, Unsupported, VerifierError, errno_name
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["Disagreement", "Judged", "Table", "judge_object", "log_stats", "message_of", "read_verdicts"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judged:
     """One program's verdict.
 
@@ -39,7 +40,7 @@ class Judged:
     duration_us: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recorded:
     """One row of a table of recorded verdicts."""
 
@@ -50,7 +51,7 @@ class Recorded:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Disagreement:
     """A program on which we and the record differ; ``unsound`` when we accept what the kernel refuses."""
 

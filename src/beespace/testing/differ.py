@@ -14,6 +14,7 @@ from typing import Any
 from beespace.errors import SyscallError, Unsupported, VerifierError, errno_name
 from beespace.testing.conformance import log_stats, message_of
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["Comparison", "Line", "diff_object"]
 
@@ -28,7 +29,7 @@ _DUMPABLE = {
 _PERCPU = {uapi.BPF_MAP_TYPE_PERCPU_HASH, uapi.BPF_MAP_TYPE_PERCPU_ARRAY, uapi.BPF_MAP_TYPE_LRU_PERCPU_HASH}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Line:
     """One thing that was compared: values as text, equal or not."""
 

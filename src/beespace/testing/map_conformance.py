@@ -5,17 +5,16 @@ The model is a Python dict. Which keys there are from the start, and whether the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from beespace.kernel.seam import BpfKernel
 from beespace.sim import Choices
 from beespace.testing.seamcalls import SeamCalls
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["KeyedMap", "check_map_conforms"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyedMap:
     """A map type and how to make one.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from beespace.errors import SyscallError, errno_name
@@ -22,6 +21,7 @@ from beespace.uapi.attr import (
     ProgLoadAttr,
     ProgTestRunAttr,
 )
+from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.kernel import BpfKernel
@@ -59,7 +59,7 @@ def u64(*numbers: int) -> bytes:
     return struct.pack(f"<{len(numbers)}Q", *numbers)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ran:
     """What a test run answered.
 

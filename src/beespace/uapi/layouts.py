@@ -6,12 +6,13 @@ Constants, names and layouts are interfaces; origin: Linux, GPL-2.0 WITH Linux-s
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from beespace.values import frozen
+
 
 __all__ = ["Field", "Layout", "layout", "layout_names"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """A member: byte offset, size in bytes, C type; for a bit field its first bit and width in the ``size`` bytes."""
 
@@ -23,7 +24,7 @@ class Field:
     bits: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """A struct or union; anonymous members are flattened into it, so fields may overlap."""
 

@@ -5,13 +5,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from beespace.btf import Array, Int, Ptr, Struct, TypeTag, Union
 from beespace.btf.fields import parse_struct_metas
 from beespace.errors import BtfError, Unsupported
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 from beespace.verifier.env import EACCES, EINVAL, ENOTSUPP, EPERM
 from beespace.verifier.printer import tnum_text
 from beespace.verifier.regtypes import (
@@ -113,7 +113,7 @@ def is_rcu_reg(reg: RegState) -> bool:
     return reg.type & uapi.MEM_RCU != 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Found:
     # What lies at an offset of a struct.
     kind: int

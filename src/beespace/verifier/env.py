@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from beespace.decl.prog import Program
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 from beespace.verifier.insns import InsnRec, predecode
 from beespace.verifier.log import Log
 from beespace.verifier.state import Checkpoint, FuncState, Hist, RegState, VerifierState
@@ -55,7 +56,7 @@ class Reject(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VerifyEvent:
     """Something happened during verification: what a sink of verify() receives.
 
@@ -67,7 +68,7 @@ class VerifyEvent:
     state: VerifierState
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VerifierOptions:
     """How to verify, beyond what the program asks for.
 
@@ -83,7 +84,7 @@ class VerifierOptions:
     verification_time: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SubprogArg:
     """``struct bpf_subprog_arg_info``: what BTF says a parameter of a global function is."""
 

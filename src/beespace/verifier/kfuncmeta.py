@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from beespace.btf import Func, FuncProto, Param
 from beespace.errors import BpfError, BtfError
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 from beespace.verifier.env import EINVAL, ENOTSUPP, EPROTO
 from beespace.verifier.insns import InsnRec
 
@@ -24,7 +24,7 @@ MAX_KFUNC_DESCS = 256
 _ENOENT, _E2BIG = 2, 7
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KfuncMeta:
     """A kfunc that the program names in a call.
 

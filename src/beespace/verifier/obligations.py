@@ -7,10 +7,9 @@ declaration (arguments of a call) is derived from it in ``args.py`` and ``kfunc_
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from beespace.isa.check import check_fields, check_operand
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 from beespace.verifier.insns import InsnRec
 
 __all__ = ["ACCESS", "LEGAL", "NOT_POINTER", "READ", "WRITE", "Obligation", "obligations_of"]
@@ -18,7 +17,7 @@ __all__ = ["ACCESS", "LEGAL", "NOT_POINTER", "READ", "WRITE", "Obligation", "obl
 LEGAL, READ, WRITE, NOT_POINTER, ACCESS = range(5)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Obligation:
     """One demand of one instruction.
 

@@ -16,13 +16,14 @@ from beespace.testing.fuzz.emit import emit
 from beespace.testing.fuzz.judge import Bench, judge
 from beespace.testing.fuzz.program import FuzzProgram, generate
 from beespace.testing.fuzz.shrink import shrink
+from beespace.values import frozen
 
 __all__ = ["Case", "Report", "run_campaign"]
 
 _CHUNK = 50
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """A difference, shrunk: enough to repeat it without the generator.
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from beespace.isa import Insn
 from beespace.testing.fuzz.program import MAPS, FuzzProgram, Node
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["Emitted", "emit"]
 
@@ -46,7 +47,7 @@ def _s32(value: int) -> int:
     return ((value & 0xFFFF_FFFF) ^ 0x8000_0000) - 0x8000_0000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Emitted:
     """Instructions; the ``imm`` of a map reference (LD_IMM64 with src_reg 1) is an index into MAPS."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import re
-from dataclasses import dataclass
 from random import Random
 
 from beespace.errors import SyscallError, Unsupported, VerifierError, errno_name
@@ -14,6 +13,7 @@ from beespace.testing.fuzz.emit import Emitted
 from beespace.testing.fuzz.program import MAPS, FuzzMap
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import MapCreateAttr, MapElemAttr, ProgLoadAttr, ProgTestRunAttr
+from beespace.values import frozen
 
 __all__ = ["Bench", "Difference", "Outcome", "compare", "inputs_of", "judge"]
 
@@ -22,7 +22,7 @@ _TAIL = re.compile(r"processed (\d+) insns ")
 _PERCPU = {uapi.BPF_MAP_TYPE_PERCPU_ARRAY, uapi.BPF_MAP_TYPE_PERCPU_HASH}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """What a kernel made of a program.
 
@@ -41,7 +41,7 @@ class Outcome:
     log: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """How two outcomes differ.
 

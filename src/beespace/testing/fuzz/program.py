@@ -12,11 +12,12 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from beespace.uapi import bpf as uapi
+from beespace.values import frozen
 
 __all__ = ["MAPS", "FuzzMap", "FuzzProgram", "Node", "generate"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FuzzMap:
     """A map that generated programs may use."""
 
@@ -34,7 +35,7 @@ MAPS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Node:
     """A statement: *kind* names an emitter, *args* are its numbers, *blocks* its nested statements."""
 
@@ -47,7 +48,7 @@ class Node:
         return 1 + sum(node.size() for block in self.blocks for node in block)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FuzzProgram:
     """A whole program: the main body and the bodies of its subprograms."""
 

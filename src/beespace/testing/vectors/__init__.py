@@ -21,19 +21,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib.resources import files
 
 from beespace.errors import InputError
 from beespace.isa import Assembly, Row, assemble, row_of
+from beespace.values import frozen
 
 __all__ = ["MEMORY_BYTES", "Case", "Mismatch", "Vector", "parse", "rows_of", "vectors"]
 
 MEMORY_BYTES = 64
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """One input and what must come out: ``words`` before and ``after`` are u64, ``packet`` bytes."""
 
@@ -49,7 +50,7 @@ class Case:
         return _bytes(self.words).ljust(MEMORY_BYTES, b"\0")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Vector:
     """One program and its cases.
 
@@ -88,7 +89,7 @@ class Vector:
         return Mismatch(self, case, r0, memory)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mismatch:
     """A run that gave something else."""
 

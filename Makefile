@@ -30,7 +30,7 @@ types: setup
 fast: setup
 	$(RUN) pytest -q -n 2 --benchmark-disable -m "not slow"
 
-test: setup lint types fast ## everything CI runs: the tests compiled, then uncompiled, then a wheel
+test: setup lint types fast slow ## everything CI runs: the tests compiled, then uncompiled, then on a wheel
 	tools/test_installs.sh
 
 slow: setup ## the tests that take longer (marked slow)

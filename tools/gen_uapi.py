@@ -13,13 +13,16 @@ Where both know a name the running kernel is right.
 from __future__ import annotations
 
 import argparse
+import atexit
 import functools
 import json
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -27,7 +30,7 @@ from typing import Any, ClassVar
 ROOT = Path(__file__).parents[1]
 OUT = ROOT / "src" / "beespace" / "uapi"
 VMLINUX = Path("/sys/kernel/btf/vmlinux")
-SOURCE = Path(os.environ.get("LINUX_SOURCE", "/usr/src/linux-source-6.12"))
+PACKAGED = Path("/usr/src/linux-source-6.12.tar.xz")
 VERSION = "6.18"
 MISSING = 77  # exit code: inputs are not on this machine
 
@@ -272,7 +275,7 @@ def evaluate(text: str, known: dict[str, int]) -> int | None:
 
 def defines(known: dict[str, int]) -> Iterator[tuple[str, list[tuple[str, int]]]]:
     for header, pattern in HEADERS:
-        text = COMMENT.sub(" ", (SOURCE / header).read_text())
+        text = COMMENT.sub(" ", (source() / header).read_text())
         rows = []
         for name, expression in DEFINE.findall(text):
             if not re.match(pattern, name) or name in known:
@@ -289,7 +292,7 @@ def defines(known: dict[str, int]) -> Iterator[tuple[str, list[tuple[str, int]]]
 
 # Enums of 6.12's uapi header that the running kernel's BTF lacks (compiled out).
 def header_enums(known: dict[str, int]) -> Iterator[tuple[str, list[tuple[str, int]]]]:
-    text = COMMENT.sub(" ", (SOURCE / "include/uapi/linux/bpf.h").read_text())
+    text = COMMENT.sub(" ", (source() / "include/uapi/linux/bpf.h").read_text())
     text = re.sub(r"^[ \t]*#.*(?:\\\n.*)*", "", text, flags=re.M)
     for name, body in re.findall(r"\benum\s+(\w+)?\s*\{([^}]*)\}", text):
         rows, following = [], 0
@@ -610,12 +613,12 @@ def all_members(types: Types, t: Type, base: int = 0) -> Iterator[tuple[str, int
 LAYOUTS_CODE = '''
 from __future__ import annotations
 
-from dataclasses import dataclass
+from beespace.values import frozen
 
 __all__ = ["Field", "Layout", "layout", "layout_names"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """A member: byte offset, size in bytes, C type; for a bit field its first bit and width in the ``size`` bytes."""
 
@@ -627,7 +630,7 @@ class Field:
     bits: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Layout:
     """A struct or union; anonymous members are flattened into it, so fields may overlap."""
 
@@ -679,14 +682,26 @@ def layouts(types: Types) -> str:
 
 
 @functools.cache
+def source() -> Path:
+    """The headers: of LINUX_SOURCE, or unpacked from Debian's package for as long as this runs."""
+    if where := os.environ.get("LINUX_SOURCE"):
+        return Path(where)
+    folder = tempfile.mkdtemp(prefix="gen_uapi.")
+    atexit.register(shutil.rmtree, folder)
+    top = PACKAGED.name.removesuffix(".tar.xz")
+    subprocess.run(["tar", "-C", folder, "-xf", PACKAGED, f"{top}/include", f"{top}/kernel/bpf"], check=True)
+    return Path(folder) / top
+
+
+@functools.cache
 def missing_input() -> str:
     """Why the files cannot be generated here, or ""."""
     if not platform.release().startswith(VERSION + "."):
         return f"this kernel is {platform.release()}, not {VERSION}"
     if not VMLINUX.exists():
         return f"{VMLINUX} does not exist"
-    if not (SOURCE / "include/uapi/linux/bpf.h").exists():
-        return f"{SOURCE} is not there (package linux-source-6.12, or set LINUX_SOURCE)"
+    if "LINUX_SOURCE" not in os.environ and not PACKAGED.exists():
+        return f"{PACKAGED} is not there (package linux-source-6.12, or set LINUX_SOURCE to an unpacked one)"
     return ""
 
 

@@ -17,6 +17,7 @@ PY
 		command -v clang-19 >/dev/null || echo clang-19
 		command -v llvm-mc-19 >/dev/null || echo llvm-19
 		[ -e /usr/include/bpf/bpf_helpers.h ] || echo libbpf-dev
+		command -v bpftool >/dev/null || [ -x /usr/sbin/bpftool ] || echo bpftool
 	fi
 }
 

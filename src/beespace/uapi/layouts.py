@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from beespace.values import frozen
 
-
 __all__ = ["Field", "Layout", "layout", "layout_names"]
 
 

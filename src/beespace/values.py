@@ -1,4 +1,4 @@
-"""``@frozen``: what ``@dataclass(frozen=True, slots=True)`` makes of a class, without its price at import.
+"""``@frozen`` and ``@mutable``: what ``@dataclass(slots=True)`` makes of a class, without its price at import.
 
 ``dataclasses`` compiles six methods for each class when the class is defined; for the hundred and more values of a
 simulated kernel that is longer than all else their import does. Here equality, hash and text are shared functions over
@@ -19,15 +19,17 @@ from __future__ import annotations
 import dataclasses
 import reprlib
 from collections.abc import Callable
+from copy import copy
 from dataclasses import FrozenInstanceError, field
 from inspect import get_annotations
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform, overload
 
-__all__ = ["frozen"]
+__all__ = ["frozen", "mutable"]
 
 T = TypeVar("T")
 _NO_DEFAULT = dataclasses.MISSING
+_FIELD: Any = dataclasses.fields(dataclasses.make_dataclass("_", ["x"]))[0]._field_type  # type: ignore[attr-defined]
 
 
 @overload
@@ -40,16 +42,27 @@ def frozen(cls: type[T] | None = None, /, *, eq: bool = True) -> Any:
 
     :param eq: false: instances are equal only to themselves (and hashed so), as ``dataclass(eq=False)``.
     """
+    methods = {"__setattr__": _setattr, "__delattr__": _delattr, "__getstate__": _getstate, "__setstate__": _setstate}
     if cls is None:
-        return lambda cls: _make(cls, eq)
-    return _make(cls, eq)
+        return lambda cls: _make(cls, eq, methods, _hash)
+    return _make(cls, eq, methods, _hash)
 
 
-def _make(cls: type, eq: bool) -> type:
+@overload
+def mutable(cls: type[T], /) -> type[T]: ...
+@overload
+def mutable(*, eq: bool = True) -> Callable[[type[T]], type[T]]: ...
+@dataclass_transform(eq_default=True, field_specifiers=(field,))
+def mutable(cls: type[T] | None = None, /, *, eq: bool = True) -> Any:
+    """Make *cls* a record with slots: equal by its fields and so without a hash, unless *eq* is false."""
+    if cls is None:
+        return lambda cls: _make(cls, eq, {}, None)
+    return _make(cls, eq, {}, None)
+
+
+def _make(cls: type, eq: bool, methods: dict[str, Any], hash_of: Callable[[Any], int] | None) -> type:
     namespace = dict(cls.__dict__)
-    own = [
-        n for n, text in get_annotations(cls).items() if not str(text).removeprefix("typing.").startswith("ClassVar")
-    ]
+    own = [name for name, text in get_annotations(cls).items() if not _is_classvar(text)]
     fields: dict[str, Any] = {}  # name: default, dataclasses.Field or _NO_DEFAULT
     for base in reversed(cls.__mro__[1:]):
         fields.update(base.__dict__.get("__value_fields__", {}))
@@ -63,16 +76,13 @@ def _make(cls: type, eq: bool) -> type:
         "__value_key__": attrgetter(*compared) if compared else _nothing,
         "__dataclass_fields__": _DataclassFields(),
         "__match_args__": tuple(fields),
-        "__setattr__": _setattr,
-        "__delattr__": _delattr,
-        "__getstate__": _getstate,
-        "__setstate__": _setstate,
     }
+    namespace |= methods
     namespace.setdefault("__repr__", _repr)
     if eq:
         namespace.setdefault("__eq__", _eq)
         if namespace.get("__hash__") is None:  # absent, or set to None by an __eq__ of the class's own
-            namespace["__hash__"] = _hash
+            namespace["__hash__"] = hash_of
     made = type(cls)(cls.__name__, cls.__bases__, namespace)
     made.__qualname__ = cls.__qualname__
     if "__init__" not in namespace:
@@ -129,15 +139,14 @@ class _DataclassFields:
     """``__dataclass_fields__``, made when ``dataclasses`` asks."""
 
     def __get__(self, _: object, owner: Any) -> dict[str, Any]:
-        specs: list[Any] = []
+        types: dict[str, Any] = {}
         for cls in reversed(owner.__mro__):
-            types = get_annotations(cls)
-            for name, default in cls.__dict__.get("__value_fields__", {}).items():
-                if name in types:
-                    specs = [spec for spec in specs if spec[0] != name]
-                    specs.append((name, types[name]) if default is _NO_DEFAULT else (name, types[name], default))
-        made: Any = dataclasses.make_dataclass(owner.__name__, specs)
-        fields: dict[str, Any] = made.__dataclass_fields__
+            types |= get_annotations(cls)
+        fields = {}
+        for name, default in owner.__value_fields__.items():
+            each: Any = copy(default) if isinstance(default, dataclasses.Field) else field(default=default)
+            each.name, each.type, each._field_type = name, types[name], _FIELD
+            fields[name] = each
         owner.__dataclass_fields__ = fields
         return fields
 

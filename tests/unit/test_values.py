@@ -1,4 +1,4 @@
-"""``frozen`` beside ``dataclass(frozen=True, slots=True)``: the same class in every respect a caller can see."""
+"""``frozen`` and ``mutable`` beside ``dataclass(slots=True)``: the same class in every respect a caller can see."""
 
 import copy
 import dataclasses
@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import pytest
 
-from beespace.values import frozen
+from beespace.values import frozen, mutable
 
 data = dataclasses.dataclass(frozen=True, slots=True)
 
@@ -123,6 +123,26 @@ def test_eq_false_is_identity():
     one = Single(1)
     assert one != Single(1)
     assert {one: 1}[one] == 1
+
+
+@pytest.mark.parametrize("decorate", [dataclasses.dataclass(slots=True), mutable], ids=["dataclass", "mutable"])
+def test_mutable_ones_can_be_assigned_to_and_have_no_hash(decorate):
+    @decorate
+    class Counter:
+        n: int = 0
+        seen: list[int] = dataclasses.field(default_factory=list)
+
+    one = Counter()
+    one.n += 1
+    one.seen.append(1)
+    assert one == Counter(1, [1])
+    assert dataclasses.replace(one, n=2) == Counter(2, [1])
+    assert copy.copy(one) == one
+    assert repr(one).endswith("Counter(n=1, seen=[1])")
+    with pytest.raises(AttributeError):
+        one.other = 1
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(one)
 
 
 def test_own_methods_win():

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from beespace.api.kernel_types import Found, KernelTypes
@@ -13,7 +13,7 @@ from beespace.btf import Btf, FuncProto, Member, Ptr, Struct
 from beespace.btf.core_compat import essential_name
 from beespace.errors import BtfError, Unsupported
 from beespace.uapi import bpf as uapi
-from beespace.values import frozen
+from beespace.values import frozen, mutable
 
 if TYPE_CHECKING:
     from beespace.api.map import Map
@@ -25,7 +25,7 @@ __all__ = ["StructOps", "init_struct_ops"]
 _PTR_SIZE = 8
 
 
-@dataclass(slots=True)
+@mutable
 class StructOps:
     """What a struct_ops map needs of the kernel's types.
 

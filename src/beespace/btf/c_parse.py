@@ -15,13 +15,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from beespace.btf import types as t
 from beespace.btf.build import BtfBuilder
 from beespace.errors import BtfError
 from beespace.uapi import bpf as uapi
-from beespace.values import frozen
+from beespace.values import frozen, mutable
 
 __all__ = ["CDeclarations"]
 
@@ -51,7 +51,7 @@ _ENUM_MODES = {"": 4, "byte": 1, "word": 8}
 _IGNORED = frozenset(("extern", "static", "inline"))
 
 
-@dataclass(slots=True)
+@mutable
 class _Attributes:
     packed: bool = False
     aligned: int = 0
@@ -67,7 +67,7 @@ class _Token:
     line: int
 
 
-@dataclass(slots=True)
+@mutable
 class _Field:
     name: str
     type_id: int

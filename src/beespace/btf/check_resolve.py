@@ -9,7 +9,6 @@ is a loop, unless a pointer is in between, which ends the way down into structs.
 from __future__ import annotations
 
 import errno as err
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from beespace.btf import types as t
@@ -17,6 +16,7 @@ from beespace.btf.check_env import REFERENCES, U32, Env, Raw
 from beespace.btf.resolve import MAX_RESOLVE_DEPTH, PTR_SIZE
 from beespace.errors import BtfError
 from beespace.uapi import bpf as uapi
+from beespace.values import mutable
 
 __all__ = ["resolve_all_types"]
 
@@ -45,7 +45,7 @@ class _Visit(Enum):
     RESOLVED = auto()
 
 
-@dataclass(slots=True)
+@mutable
 class _Vertex:
     raw: Raw
     next_member: int = 0

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from beespace.decl.map import MapLayout, MapMeta
 from beespace.decl.tables import StructAccess
 from beespace.isa.insn import Insn
-from beespace.values import frozen
+from beespace.values import frozen, mutable
 
 if TYPE_CHECKING:
     from beespace.btf import Btf
@@ -273,7 +273,7 @@ class Program:
         return self.attach_btf.name_of(self.attach_btf_id) if self.attach_btf is not None else ""
 
 
-@dataclass(slots=True)
+@mutable
 class InsnAux:
     """``struct bpf_insn_aux_data``: facts the verifier leaves for xlate and the engines, one for each insn.
 

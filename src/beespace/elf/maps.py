@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from beespace.btf import KIND_NAMES, Array, Btf, Datasec, Enum, Enum64, FuncProto, Member, Ptr, Struct, Var
 from beespace.elf.file import SHT_REL, ElfFile, Reloc, Section
@@ -12,7 +12,7 @@ from beespace.elf.spec import MapSpec
 from beespace.errors import ElfError
 from beespace.isa.insn import INSN_SIZE
 from beespace.uapi import bpf as uapi
-from beespace.values import frozen
+from beespace.values import frozen, mutable
 
 __all__ = ["PAGE_SIZE", "MapVar", "adjust_ringbuf_size", "user_maps"]
 
@@ -100,7 +100,7 @@ class _Fail:
         return self.elf.error(f"map '{self.name}': {message}", _MAPS, offset)
 
 
-@dataclass(slots=True)
+@mutable
 class _Definition:
     # The members of a map definition's struct, in order.
     btf: Btf

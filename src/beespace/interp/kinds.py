@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from beespace.values import mutable
 
 __all__ = [
     "HOT", "K_ADD32", "K_ADD64", "K_ALU32", "K_ALU64", "K_AND32", "K_AND64", "K_ARENA_ATOMIC", "K_ARENA_LDX",
@@ -93,7 +95,7 @@ HOT = {
 }
 
 
-@dataclass(slots=True)
+@mutable
 class UncompiledOp:
     """``struct Op``."""
 
@@ -113,7 +115,7 @@ class UncompiledOp:
     function: Any = None
 
 
-@dataclass(slots=True)
+@mutable
 class UncompiledFrame:
     """``struct Frame``."""
 

@@ -12,13 +12,14 @@ Three analyses over the registers of each subprogram:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from beespace.decl.func import FuncProto
 from beespace.decl.prog import InsnAux, XlatedProgram
 from beespace.errors import InternalError
 from beespace.isa import LD_IMM64, Insn, Row, row_of
 from beespace.uapi import bpf as uapi
+from beespace.values import mutable
 
 __all__ = ["OWN", "PARAM", "Block", "Function", "functions"]
 
@@ -32,7 +33,7 @@ _NOT_POINTERS = (uapi.NOT_INIT, uapi.SCALAR_VALUE)
 _KEEPS_POINTER = ("ADD", "SUB")
 
 
-@dataclass(slots=True)
+@mutable
 class Block:
     """Instructions without jumps between them.
 
@@ -50,7 +51,7 @@ class Block:
     taint: list[int] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@mutable
 class Function:
     """A subprogram.
 

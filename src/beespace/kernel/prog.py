@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from beespace.maps.fd_array import ProgOwner
 from beespace.uapi import bpf as uapi
+from beespace.values import mutable
 
 if TYPE_CHECKING:
     from beespace.decl.prog import ProgType, VerifiedProgram, XlatedProgram
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["BpfProg"]
 
 
-@dataclass(slots=True, eq=False)
+@mutable(eq=False)
 class BpfProg:
     """A verified program with what it holds.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from beespace.values import mutable
 
 __all__ = ["Task"]
 
 
-@dataclass(slots=True)
+@mutable
 class Task:
     """The simulated caller; tests set what their programs look at.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from errno import ENOMEM
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -12,6 +12,7 @@ from beespace.errors import SyscallError, Unsupported
 from beespace.maps.state import STATE_BYTES, STATE_OFF
 from beespace.mem import AddressSpace, raw
 from beespace.sim import Choices
+from beespace.values import mutable
 
 if TYPE_CHECKING:
     from beespace.mem import Region
@@ -116,7 +117,7 @@ class Descriptors:
         self._free.clear()
 
 
-@dataclass(slots=True)
+@mutable
 class MapEnv:
     """The surroundings of a map.
 

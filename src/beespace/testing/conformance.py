@@ -7,14 +7,14 @@ import re
 import resource
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any
 
 import beespace
 from beespace.errors import BpfError, InternalError, SyscallError, Unsupported, VerifierError, errno_name
 from beespace.uapi import bpf as uapi
-from beespace.values import frozen
+from beespace.values import frozen, mutable
 
 __all__ = ["Disagreement", "Judged", "Table", "judge_object", "log_stats", "message_of", "read_verdicts"]
 
@@ -64,7 +64,7 @@ class Disagreement:
         return self.judged.verdict == "success" and self.recorded.verdict == "failure"
 
 
-@dataclass(slots=True)
+@mutable
 class Table:
     """Agreement over many programs."""
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from beespace.errors import SyscallError, Unsupported, VerifierError, errno_name
 from beespace.testing.conformance import log_stats, message_of
 from beespace.uapi import bpf as uapi
-from beespace.values import frozen
+from beespace.values import frozen, mutable
 
 __all__ = ["Comparison", "Line", "diff_object"]
 
@@ -43,7 +43,7 @@ class Line:
         return self.ours == self.kernels
 
 
-@dataclass(slots=True)
+@mutable
 class Comparison:
     """All that was compared for one program."""
 
@@ -61,7 +61,7 @@ class Comparison:
         return [line for line in self.lines if not line.equal]
 
 
-@dataclass(slots=True)
+@mutable
 class _Loaded:
     # One kernel's side: the object and chosen program, or why not.
     verdict: str

@@ -6,12 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from beespace.decl.prog import Program
 from beespace.uapi import bpf as uapi
-from beespace.values import frozen
+from beespace.values import frozen, mutable
 from beespace.verifier.insns import InsnRec, predecode
 from beespace.verifier.log import Log
 from beespace.verifier.state import Checkpoint, FuncState, Hist, RegState, VerifierState
@@ -93,7 +93,7 @@ class SubprogArg:
     btf_id: int = 0
 
 
-@dataclass(slots=True)
+@mutable
 class Subprog:
     """``struct bpf_subprog_info``."""
 

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from beespace.values import mutable
 from beespace.verifier.env import BPF_COMPLEXITY_LIMIT_JMP_SEQ, EFAULT
 from beespace.verifier.state import VerifierState
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["StackElem", "pop_stack", "push_stack"]
 
 
-@dataclass(slots=True)
+@mutable
 class StackElem:
     """``struct bpf_verifier_stack_elem``: a state that goes on at *insn_idx*, coming from *prev_insn_idx*."""
 

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from beespace.uapi import bpf as uapi
+from beespace.values import mutable
 from beespace.verifier import numbers as n
 from beespace.verifier.env import BPF_COMPLEXITY_LIMIT_STATES, EINVAL
 from beespace.verifier.log import BPF_LOG_LEVEL2
@@ -287,7 +288,7 @@ def _same_callsites(a: VerifierState, b: VerifierState) -> bool:
 # -- loops: marks of states in a cycle are final only when all paths out of it have been walked -----------------------
 
 
-@dataclass(slots=True)
+@mutable
 class _SccVisit:
     # A loop as entered through one chain of calls.
     entry_state: Checkpoint | None = None

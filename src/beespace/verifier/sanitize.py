@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from beespace.uapi import bpf as uapi
+from beespace.values import mutable
 from beespace.verifier.env import EACCES, Reject
 from beespace.verifier.insns import InsnRec
 from beespace.verifier.paths import push_stack
@@ -26,7 +26,7 @@ _PROHIBITED = "pointer arithmetic with it prohibited for !root"
 _U32 = 0xFFFF_FFFF
 
 
-@dataclass(slots=True)
+@mutable
 class Limit:
     """What the first look at an operation found, for the second after it (struct bpf_sanitize_info)."""
 

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from beespace.testing.fuzz.emit import emit
 from beespace.testing.fuzz.judge import Bench, judge
 from beespace.testing.fuzz.program import FuzzProgram, generate
 from beespace.testing.fuzz.shrink import shrink
-from beespace.values import frozen
+from beespace.values import frozen, mutable
 
 __all__ = ["Case", "Report", "run_campaign"]
 
@@ -40,7 +40,7 @@ class Case:
     kernels: str
 
 
-@dataclass(slots=True)
+@mutable
 class Report:
     """Counts and cases of a campaign."""
 

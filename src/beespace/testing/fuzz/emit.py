@@ -6,12 +6,12 @@ Stack: fp-8 the key, fp-16..fp-64 eight-byte slots, fp-128..fp-80 the value of a
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from beespace.isa import Insn
 from beespace.testing.fuzz.program import MAPS, FuzzProgram, Node
 from beespace.uapi import bpf as uapi
-from beespace.values import frozen
+from beespace.values import frozen, mutable
 
 __all__ = ["Emitted", "emit"]
 
@@ -62,7 +62,7 @@ class Emitted:
         )
 
 
-@dataclass(slots=True)
+@mutable
 class _Emitter:
     prog_type: int
     insns: list[Insn] = field(default_factory=list)

@@ -8,11 +8,11 @@ Trees, not instruction lists, because a tree can lose a branch and still be a pr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from random import Random
 
 from beespace.uapi import bpf as uapi
-from beespace.values import frozen
+from beespace.values import frozen, mutable
 
 __all__ = ["MAPS", "FuzzMap", "FuzzProgram", "Node", "generate"]
 
@@ -74,7 +74,7 @@ _JUMPS = ("jeq", "jne", "jgt", "jge", "jlt", "jle", "jset", "jsgt", "jsge", "jsl
 _ATOMICS = ("add", "or", "and", "xor", "fetch_add", "fetch_or", "fetch_and", "fetch_xor", "xchg", "cmpxchg")
 
 
-@dataclass(slots=True)
+@mutable
 class _Scope:
     # What the generator knows at this point: registers with scalars, initialised stack slots, whether the scope is the
     # main program's (context and packet at hand), how deep blocks nest.
@@ -95,7 +95,7 @@ class _Scope:
         )
 
 
-@dataclass(slots=True)
+@mutable
 class _Generator:
     rng: Random
     prog_type: int

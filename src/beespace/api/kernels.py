@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from beespace import kernel as _kernel
@@ -119,7 +120,7 @@ class OpensObjects:
 
     def config(self) -> Mapping[str, str]:
         """CONFIG_* of this kernel."""
-        return self._own_features.kconfig
+        return {"CONFIG_HZ": str(self._own_features.hz), **self._own_features.kconfig}
 
     def kallsyms(self) -> Iterable[tuple[int, str, str]]:
         """:raises Unsupported: a simulated kernel's symbols have no addresses."""
@@ -181,6 +182,16 @@ class Kernel(OpensObjects, _kernel.Kernel):
             options["pipeline"] = Pipeline(engine=Jit())
         super().__init__(cpus, seed, **options)
 
+    def config(self) -> Mapping[str, str]:
+        """CONFIG_* of this kernel: of ``features``, or of the machine when its types are the kernel's, too.
+
+        CONFIG_HZ is always that of this kernel's clock.
+        """
+        given = self._own_features.kconfig
+        if given or self._btf_source not in ("auto", "machine"):
+            return super().config()
+        return {**_machine_config(), **super().config()}
+
     def advance(self, *, seconds: float = 0, ms: float = 0, us: float = 0, ns: int = 0) -> int:
         """Let virtual time pass; what is due happens, in order, at its own moment.
 
@@ -208,6 +219,18 @@ class Kernel(OpensObjects, _kernel.Kernel):
         return Jit().assembly(self.get_file(fd, "prog").obj.xlated)
 
 
+@cache
+def _machine_config() -> Mapping[str, str]:
+    # /boot/config-RELEASE or /proc/config.gz; {} without either
+    for path in (Path(f"/boot/config-{os.uname().release}"), Path("/proc/config.gz")):
+        if path.exists():
+            data = path.read_bytes()
+            text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
+            pairs = (line.split("=", 1) for line in text.decode().splitlines() if line.startswith("CONFIG_"))
+            return MappingProxyType({pair[0]: pair[1] for pair in pairs if len(pair) == 2})
+    return MappingProxyType({})
+
+
 class LinuxKernel(OpensObjects, _kernel.LinuxKernel):
     """The running kernel, through bpf(2).
 
@@ -222,13 +245,7 @@ class LinuxKernel(OpensObjects, _kernel.LinuxKernel):
 
     def config(self) -> Mapping[str, str]:
         """/boot/config-RELEASE or /proc/config.gz; {} without either."""
-        for path in (Path(f"/boot/config-{self.release()}"), Path("/proc/config.gz")):
-            if path.exists():
-                data = path.read_bytes()
-                text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-                pairs = (line.split("=", 1) for line in text.decode().splitlines() if line.startswith("CONFIG_"))
-                return {pair[0]: pair[1] for pair in pairs if len(pair) == 2}
-        return {}
+        return _machine_config()
 
     def kallsyms(self) -> Iterable[tuple[int, str, str]]:
         """/proc/kallsyms."""

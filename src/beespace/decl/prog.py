@@ -327,6 +327,8 @@ class SubprogInfo:
     has_tail_call: bool = False
     might_sleep: bool = False
     changes_pkt_data: bool = False
+    unreliable: bool = False  # its prototype is not what the verifier went by
+    type_id: int = 0  # of its BTF_KIND_FUNC
 
 
 @frozen(eq=False)

@@ -14,9 +14,10 @@ from beespace.verifier.env import EINVAL, EOPNOTSUPP, Env, SubprogArg
 
 if TYPE_CHECKING:
     from beespace.btf import Btf, BtfType
+    from beespace.decl.prog import ProgType
     from beespace.verifier.env import Subprog
 
-__all__ = ["BadArgs", "is_prog_ctx_type", "kind_name", "prepare_func_args"]
+__all__ = ["BadArgs", "is_ctx_type", "is_prog_ctx_type", "kind_name", "prepare_func_args"]
 
 _EFAULT = 14
 MAX_BPF_FUNC_REG_ARGS = 5
@@ -198,7 +199,7 @@ class _Preparer:
             raise self.fail(f"arg#{i} type doesn't have a name")
         if self.ctx_by_name(target, name):
             return
-        wanted = _ctx_name(env)
+        wanted = _ctx_name(env.ptype)
         if not wanted:
             raise self.fail(f"arg#{i} should be void pointer")
         if not isinstance(target, Struct | Union) or name != wanted:
@@ -233,22 +234,26 @@ def _skip_mods_to_typedef(btf: Btf, type_id: int) -> int:
     return btf.skip_mods(type_id)
 
 
-def _ctx_name(env: Env) -> str:
+def _ctx_name(ptype: ProgType) -> str:
     # "xdp_md" of "struct xdp_md"; "" where the context is no struct
-    name = env.ptype.ctx_struct
-    return name.removeprefix("struct ")
+    return ptype.ctx_struct.removeprefix("struct ")
 
 
 def is_prog_ctx_type(env: Env, btf: Btf, t: Ptr) -> bool:
     """Is the pointer one to the program's context, by the name of its type?"""
-    if env.prog_type == uapi.BPF_PROG_TYPE_KPROBE:
+    return is_ctx_type(env.ptype, btf, t)
+
+
+def is_ctx_type(ptype: ProgType, btf: Btf, t: Ptr) -> bool:
+    """Is the pointer one to the context of programs of the type, by the name of what it points to?"""
+    if ptype.id == uapi.BPF_PROG_TYPE_KPROBE:
         typedef = btf.type(_skip_mods_to_typedef(btf, t.type))
         if isinstance(typedef, Typedef) and typedef.name == "bpf_user_pt_regs_t":
             return True
     target = btf.type(btf.skip_mods_and_typedefs(t.type))
     if not isinstance(target, Struct | Union):
         return False
-    wanted = _ctx_name(env)
+    wanted = _ctx_name(ptype)
     if not wanted:
         return False
     if target.name == wanted or (wanted, target.name) in _PROJECTIONS:

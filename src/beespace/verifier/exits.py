@@ -101,7 +101,7 @@ def check_return_code(env: Env, regno: int, name: str) -> None:
     is_subprog = frame.subprogno != 0
     hook = env.attach
     if not is_subprog or frame.in_exception_callback_fn:
-        if hook is not None and hook.returns_void(env):
+        if hook is not None and hook.is_exempt(env):
             return
         if hook is not None and not frame.in_exception_callback_fn and hook.returns_kptr(env, env.regs()[regno]):
             check_ptr_off_reg(env, env.regs()[regno], regno)

@@ -251,6 +251,8 @@ def _subprog(env: Env, number: int, start: int) -> SubprogInfo:
         has_tail_call=sub.has_tail_call,
         might_sleep=sub.might_sleep,
         changes_pkt_data=sub.changes_pkt_data,
+        unreliable=sub.unreliable,
+        type_id=sub.type_id,
     )
 
 

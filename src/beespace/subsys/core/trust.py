@@ -1,6 +1,6 @@
 """Types by name: fields that may be trusted, kptrs that RCU protects, destructors.
 
-``tools/check_tables.py`` compares them with the running kernel.
+``tests/oracle/test_tables_against_the_kernel.py`` compares them with the running kernel.
 
 :see: kernel/bpf/verifier.c:BTF_TYPE_SAFE_RCU and kin, rcu_protected_types; include/linux/btf.h:btf_id_dtor_kfunc
 """

@@ -1,6 +1,6 @@
 """Functions by name: what tracing and security programs may attach to, and what they may trust there.
 
-Compared with the running kernel's own sets (``tools/check_tables.py``).
+Compared with the running kernel's own sets (tests/oracle/test_tables_against_the_kernel.py).
 
 :see: kernel/bpf/verifier.c:check_attach_btf_id, kernel/bpf/bpf_lsm.c, kernel/bpf/btf.c:raw_tp_null_args
 """

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 
 from beespace.errors import InputError
@@ -23,6 +20,10 @@ def compile_c(path: str | os.PathLike[str], clang: str | None = None) -> bytes:
     :param clang: the compiler; by default ``$CLANG``, ``clang`` or the newest ``clang-N`` of $PATH.
     :raises InputError: there is no clang, or it reports errors, which are in the message.
     """
+    import shutil  # here: few load C, and every kernel would pay
+    import subprocess
+    import tempfile
+
     compiler = clang or os.environ.get("CLANG") or next((n for n in _NAMES if shutil.which(n)), None)
     if compiler is None:
         raise InputError("C sources need clang, and there is none in $PATH: install it, or give the .o", path=str(path))

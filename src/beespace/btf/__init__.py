@@ -3,11 +3,11 @@
 :see: Documentation/bpf/btf.rst
 """
 
+from typing import TYPE_CHECKING, Any
+
 from beespace.btf.btf import BTF_MAGIC, BTF_VERSION, Btf
 from beespace.btf.build import BtfBuilder
 from beespace.btf.bundled import bundled_btf, module_btf
-from beespace.btf.c_dump import c_dump, c_types
-from beespace.btf.c_parse import CDeclarations
 from beespace.btf.cdecl import declare, type_name
 from beespace.btf.check import BTF_MAX_SIZE, CheckedBtf, check_btf
 from beespace.btf.codec import Adapter, Codec, EnumValue, FrozenStruct, StructValue, decode, encode, frozen
@@ -24,10 +24,8 @@ from beespace.btf.ext import (
     encode_line_info,
 )
 from beespace.btf.fields import MAP_FIELDS, OBJECT_FIELDS, check_and_fixup_fields, parse_fields, parse_struct_metas
-from beespace.btf.raw_dump import dump_json, dump_raw
 from beespace.btf.record import BtfField, BtfRecord
 from beespace.btf.resolve import FieldRef
-from beespace.btf.show import show_value
 from beespace.btf.source import elf_section, open_btf, open_kernel_btf, target_btf
 from beespace.btf.types import (
     INT_BOOL,
@@ -60,6 +58,12 @@ from beespace.btf.types import (
     Void,
     Volatile,
 )
+
+if TYPE_CHECKING:
+    from beespace.btf.c_dump import c_dump, c_types
+    from beespace.btf.c_parse import CDeclarations
+    from beespace.btf.raw_dump import dump_json, dump_raw
+    from beespace.btf.show import show_value
 
 __all__ = [
     "BAD_RELO_IMM",
@@ -142,3 +146,22 @@ __all__ = [
     "target_btf",
     "type_name",
 ]
+
+# What prints and parses text is imported when it is first asked for; programs load without.
+_LATER = {
+    "c_dump": "c_dump",
+    "c_types": "c_dump",
+    "CDeclarations": "c_parse",
+    "dump_json": "raw_dump",
+    "dump_raw": "raw_dump",
+    "show_value": "show",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'beespace.btf' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = globals()[name] = getattr(import_module(f"beespace.btf.{_LATER[name]}"), name)
+    return value

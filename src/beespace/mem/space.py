@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import errno
 import sys
-import traceback
 from collections import deque
 
 import cython
@@ -147,6 +146,8 @@ class AddressSpace:
         first = start + (pages - size) // align * align
         at = None
         if self.trace:
+            import traceback
+
             frames = traceback.walk_stack(sys._getframe())
             at = tuple(traceback.StackSummary.extract(frames, limit=_TRACE_FRAMES).format())
         region = Region(name, first, size, slot, need, writable, stride, at)

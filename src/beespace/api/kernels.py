@@ -6,13 +6,11 @@
 from __future__ import annotations
 
 import errno
-import gzip
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from beespace import kernel as _kernel
@@ -21,7 +19,7 @@ from beespace.api.compile import compile_c
 from beespace.api.map import Map
 from beespace.api.object import Object
 from beespace.elf import read_object
-from beespace.errors import InputError, SyscallError, Unsupported
+from beespace.errors import InputError, SyscallError
 from beespace.isa import Insn
 from beespace.kernel.pipeline import Pipeline
 from beespace.kernel.slices import linux_registry
@@ -35,6 +33,8 @@ if TYPE_CHECKING:
     from beespace.btf import Btf
     from beespace.decl import Features
     from beespace.decl.prog import SectionDef
+
+_TEXT = 0xFFFFFFFF81000000  # __START_KERNEL_map + CONFIG_PHYSICAL_START
 
 __all__ = ["Kernel", "LinuxKernel", "OpensObjects"]
 
@@ -120,11 +120,15 @@ class OpensObjects:
 
     def config(self) -> Mapping[str, str]:
         """CONFIG_* of this kernel."""
-        return {"CONFIG_HZ": str(self._own_features.hz), **self._own_features.kconfig}
+        return self._own_features.kconfig
 
     def kallsyms(self) -> Iterable[tuple[int, str, str]]:
-        """:raises Unsupported: a simulated kernel's symbols have no addresses."""
-        raise Unsupported("typeless ksyms: a simulated kernel has no addresses for symbols")
+        """(address, kind, name) of each symbol. A simulated kernel's are those its types name, at made-up addresses."""
+        btf = self.calls.vmlinux
+        kinds = {uapi.BTF_KIND_FUNC: "t", uapi.BTF_KIND_VAR: "d"}
+        for type_id, t in btf.types() if btf is not None else ():
+            if t.kind in kinds:
+                yield _TEXT + 16 * type_id, kinds[t.kind], t.name
 
     def callee_name(self, insn: Insn) -> str | None:
         """A helper by its number, a kfunc by its BTF id."""
@@ -183,14 +187,8 @@ class Kernel(OpensObjects, _kernel.Kernel):
         super().__init__(cpus, seed, **options)
 
     def config(self) -> Mapping[str, str]:
-        """CONFIG_* of this kernel: of ``features``, or of the machine when its types are the kernel's, too.
-
-        CONFIG_HZ is always that of this kernel's clock.
-        """
-        given = self._own_features.kconfig
-        if given or self._btf_source not in ("auto", "machine"):
-            return super().config()
-        return {**_machine_config(), **super().config()}
+        """See beespace.kernel.Kernel.config()."""
+        return _kernel.Kernel.config(self)
 
     def advance(self, *, seconds: float = 0, ms: float = 0, us: float = 0, ns: int = 0) -> int:
         """Let virtual time pass; what is due happens, in order, at its own moment.
@@ -219,18 +217,6 @@ class Kernel(OpensObjects, _kernel.Kernel):
         return Jit().assembly(self.get_file(fd, "prog").obj.xlated)
 
 
-@cache
-def _machine_config() -> Mapping[str, str]:
-    # /boot/config-RELEASE or /proc/config.gz; {} without either
-    for path in (Path(f"/boot/config-{os.uname().release}"), Path("/proc/config.gz")):
-        if path.exists():
-            data = path.read_bytes()
-            text = gzip.decompress(data) if data[:2] == b"\x1f\x8b" else data
-            pairs = (line.split("=", 1) for line in text.decode().splitlines() if line.startswith("CONFIG_"))
-            return MappingProxyType({pair[0]: pair[1] for pair in pairs if len(pair) == 2})
-    return MappingProxyType({})
-
-
 class LinuxKernel(OpensObjects, _kernel.LinuxKernel):
     """The running kernel, through bpf(2).
 
@@ -244,8 +230,8 @@ class LinuxKernel(OpensObjects, _kernel.LinuxKernel):
         return os.uname().release
 
     def config(self) -> Mapping[str, str]:
-        """/boot/config-RELEASE or /proc/config.gz; {} without either."""
-        return _machine_config()
+        """CONFIG_* of the running kernel, {} where it does not tell."""
+        return _kernel.LinuxKernel.config(self)
 
     def kallsyms(self) -> Iterable[tuple[int, str, str]]:
         """/proc/kallsyms."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import mmap as _mmap
 import weakref
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Container, Iterable, Iterator, MutableMapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -464,6 +464,18 @@ class Map(MutableMapping[Any, Any]):
         if st_ops is None or self._object is None:
             raise SyscallError(errno.EINVAL, f"variable of map {self.name}", hint="it is no struct_ops map")
         return StructView(Place(Memory(self), self._object.codecs, st_ops.type_id, 0))
+
+    def keep_only(self, progs: Container[str]) -> None:
+        """Before the object is loaded: forget all programs but these, as struct_ops members or elements of an array."""
+        changes: dict[str, Any] = {}
+        spec = self._spec
+        if spec.struct_ops is not None:
+            kept = {i: name for i, name in spec.struct_ops.progs.items() if name in progs}
+            changes["struct_ops"] = replace(spec.struct_ops, progs=kept)
+        if spec.map_type == uapi.BPF_MAP_TYPE_PROG_ARRAY:
+            changes["slots"] = {i: name for i, name in spec.slots.items() if name in progs}
+        if changes:
+            self._set("programs", **changes)
 
     def set_prog(self, member: str, prog: Program | None) -> None:
         """Before the object is loaded: another program (or none) for a function of a struct_ops map."""

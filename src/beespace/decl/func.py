@@ -50,6 +50,7 @@ class FuncProto:
     only_map_types: frozenset[int] | None = None  # None: any; one switch of check_map_func_compatibility()
     since: str = ""  # first kernel version, "" for always
     until: str = ""  # first kernel version without it
+    config: tuple[str, ...] = ()  # options it needs, see Features.configured()
     ref: str = ""  # kernel file:function
     impl: Callable[..., int] | None = None  # None: declared, running it raises Unsupported
 

@@ -176,6 +176,7 @@ class ProgType:
     net_admin: bool = False  # loading needs CAP_NET_ADMIN
     perfmon: bool = False  # loading needs CAP_PERFMON
     since: str = ""
+    config: tuple[str, ...] = ()  # options it needs, see Features.configured()
     ref: str = ""
     test_run: Callable[..., Any] | None = None  # BPF_PROG_TEST_RUN; None: ENOTSUPP like the kernel
     sleepable: str = "never"  # "never", "may", "always": BPF_F_SLEEPABLE

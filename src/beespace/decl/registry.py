@@ -46,6 +46,12 @@ class Features:
         now = _version(self.version)
         return (not since or _version(since) <= now) and (not until or now < _version(until))
 
+    def configured(self, *options: str) -> bool:
+        """Whether all options are set (``!CONFIG_...``: is not); without a ``kconfig`` every condition holds."""
+        if len(self.kconfig) < 2:  # CONFIG_HZ
+            return True
+        return all((self.kconfig.get(option.lstrip("!"), "n") != "n") is (option[0] != "!") for option in options)
+
 
 @frozen
 class Registry:
@@ -98,14 +104,14 @@ class Registry:
             if isinstance(value, (FuncProto, KfuncProto)):
                 known.add(value.name)
             match value:
-                case ProgType() if features.has(value.since, ""):
+                case ProgType() if features.has(value.since, "") and features.configured(*value.config):
                     prog_types[value.id] = value
                 case MapType() if features.has(value.since, value.until):
                     if value.id not in map_types or value.storage is not None:
                         map_types[value.id] = value
                 case KfuncSet() if features.has(value.since, value.until):
                     sets[value.name] = value
-                case FuncProto() if features.has(value.since, value.until):
+                case FuncProto() if features.has(value.since, value.until) and features.configured(*value.config):
                     if value.name in helpers and helpers[value.name].impl is not None and value.impl is not None:
                         raise InternalError(f"helper {value.name} is implemented twice")
                     if value.name not in helpers or value.impl is not None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from errno import EACCES, EINVAL, EPERM
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from beespace.errors import ENOTSUPP, InternalError, SyscallError, Unsupported
 from beespace.kernel import btf_cmds, map_cmds, obj_cmds, prog_cmds, run_cmds
 from beespace.kernel.bpffs import BpfFs
 from beespace.kernel.btf_cmds import BtfObject
+from beespace.kernel.config import machine_config
 from beespace.kernel.idr import FdTable, File, Idr
 from beespace.kernel.pipeline import Pipeline
 from beespace.kernel.run import RunPool
@@ -188,11 +190,9 @@ class Kernel:
     def mmap(self, fd: int, length: int, prot: int, offset: int = 0, *, addr: int = 0) -> memoryview:
         """Map the memory of a map.
 
-        :raises Unsupported: at an address.
+        :param addr: of an arena, for the process whose addresses its programs store; others are mapped anywhere.
         :see: kernel/bpf/syscall.c:bpf_map_mmap
         """
-        if addr:
-            raise Unsupported("mmap of a map at a given address")
         self._check_open()
         file = self.get_file(fd, "map")
         bpf_map: BpfMap = file.obj
@@ -207,6 +207,7 @@ class Kernel:
             raise SyscallError(EPERM, "mmap")
         if writable and bpf_map.map_flags & uapi.BPF_F_RDONLY_PROG:
             raise SyscallError(EACCES, "mmap")
+        bpf_map.map_mmap_at(addr, length)
         view = bpf_map.map_mmap(-(-length // PAGE_BYTES) * PAGE_BYTES, writable, offset)
         if writable:
             bpf_map.writecnt += 1
@@ -268,8 +269,19 @@ class Kernel:
     def registry(self) -> Registry:
         """Contracts of everything this kernel has."""
         if self._registry is None:
-            self._registry = linux_registry(self._features, self.btf_vmlinux())
+            self._registry = linux_registry(replace(self._features, kconfig=self.config()), self.btf_vmlinux())
         return self._registry
+
+    def config(self) -> Mapping[str, str]:
+        """CONFIG_* of this kernel: of ``features``, else of the machine when its types are the machine's.
+
+        Without either everything counts as configured. CONFIG_HZ is that of this kernel's clock.
+        """
+        hz = {"CONFIG_HZ": str(self._features.hz)}
+        given = self._features.kconfig
+        if not given and self._btf_source in ("auto", "machine"):
+            return {**machine_config(), **hz}
+        return {**hz, **given}
 
     def vmlinux_object(self) -> BtfObject | None:
         """btf_vmlinux() as an object with an id."""

@@ -8,12 +8,14 @@ import mmap as _mmap
 import os
 import re
 import weakref
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beespace.decl.registry import Features
 from beespace.errors import SyscallError, Unsupported, errno_name
+from beespace.kernel.config import machine_config
 from beespace.kernel.seam import cmd_name
 from beespace.uapi import bpf as uapi
 
@@ -55,6 +57,10 @@ class LinuxKernel:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         return None
+
+    def config(self) -> Mapping[str, str]:
+        """CONFIG_* of the running kernel, {} where it does not tell."""
+        return machine_config()
 
     def __repr__(self) -> str:
         return f"<LinuxKernel {os.uname().release}>"

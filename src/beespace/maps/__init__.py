@@ -2,6 +2,7 @@
 
 # What Registry.build() looks into: modules of this package.
 MODULES: tuple[str, ...] = (
+    "arena",
     "arraymap",
     "bloom_filter",
     "fd_array",

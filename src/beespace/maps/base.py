@@ -78,6 +78,7 @@ class BpfMap:
     :ivar descriptor: guest address of the ``struct bpf_map``; ``state`` of the native struct behind it.
     :ivar map_flags: without those that belong to the fd.
     :ivar attr: what the map was created with.
+    :ivar arena_vm_start: where user space sees an arena, 0 before it is mapped.
     :ivar refcnt: references of fds, pins, programs and outer maps; ``usercnt`` those of user space among them.
     :ivar writecnt: writers under way and writable mappings; a map with any cannot be frozen.
     """
@@ -104,6 +105,7 @@ class BpfMap:
         self.btf: Btf | None = None
         self.btf_key_type_id = self.btf_value_type_id = self.btf_vmlinux_value_type_id = 0
         self.inner_map_meta: MapMeta | None = None
+        self.arena_vm_start = 0
         self.refcnt = self.usercnt = 1
         self.writecnt = 0
         self.frozen = False
@@ -235,6 +237,9 @@ class BpfMap:
         """0 or -errno."""
         return -ENOTSUPP
 
+    def map_mmap_at(self, addr: int, length: int) -> None:
+        """User space is about to map the memory at *addr* (0: anywhere). :raises SyscallError: EINVAL, EBUSY."""
+
     def map_for_each_callback(self, callback: ForEachCallback, cpu: int) -> int:
         """Call *callback* for each element until it returns non-zero; how many were visited, or -errno."""
         return -EINVAL
@@ -331,6 +336,7 @@ class BpfMap:
                 frozen=self.frozen and not self.writecnt,
                 bypass_spec_v1=self.env.features.bypass_spec_v1,
                 read_value=self.read_direct(),
+                arena_vm_start=self.arena_vm_start,
             )
         return self._meta
 

@@ -16,7 +16,7 @@ from beespace.errors import BpfError, InternalError, SyscallError, Unsupported, 
 from beespace.uapi import bpf as uapi
 from beespace.values import frozen, mutable
 
-__all__ = ["Disagreement", "Judged", "Table", "judge_object", "log_stats", "message_of", "read_verdicts"]
+__all__ = ["Disagreement", "Judged", "Table", "judge_object", "judge_prog", "log_stats", "message_of", "read_verdicts"]
 
 
 @frozen
@@ -138,6 +138,15 @@ def _fix_maps(obj: Any) -> None:
             bpf_map.max_entries = 1
 
 
+# Programs that are not loaded are no elements of program arrays and no members of struct_ops.
+def _forget_unloaded(obj: Any) -> None:
+    loaded = {prog.name for prog in obj.progs if prog.autoload}
+    for bpf_map in obj.maps:
+        bpf_map.keep_only(loaded)
+        if bpf_map.spec.struct_ops is not None and not bpf_map.spec.struct_ops.progs:
+            bpf_map.autocreate = False
+
+
 _NO_ENTRIES = {
     uapi.BPF_MAP_TYPE_SK_STORAGE,
     uapi.BPF_MAP_TYPE_INODE_STORAGE,
@@ -165,14 +174,35 @@ def judge_object(
 
 
 def _judge(path: Path, name: str, make_kernel: Callable[[], Any], log_level: int) -> Judged:
+    def prepare(obj: Any) -> None:
+        for prog in obj.progs:
+            prog.autoload = prog.name == name
+
+    return judge_prog(path, name, make_kernel, log_level or 4, prepare=prepare)
+
+
+def judge_prog(
+    path: Path,
+    name: str,
+    make_kernel: Callable[[], Any],
+    log_level: int,
+    *,
+    prepare: Callable[[Any], None],
+    after: Callable[[Any], None] | None = None,
+) -> Judged:
+    """The verdict on one program of an object.
+
+    :param prepare: told the open object, chooses what is loaded.
+    :param after: told the object when it is loaded.
+    """
     with make_kernel() as kernel:
         try:
             obj = kernel.open(path)
             _fix_maps(obj)
-            for prog in obj.progs:
-                prog.autoload = prog.name == name
+            prepare(obj)
+            _forget_unloaded(obj)
             chosen = next(prog for prog in obj.progs if prog.name == name)
-            chosen.log_level = log_level or 4
+            chosen.log_level = log_level
             obj.load()
         except VerifierError as err:
             return replace(_judged(path, name, "failure", err.log), message=err.message, summary=str(err))
@@ -186,6 +216,8 @@ def _judge(path: Path, name: str, make_kernel: Callable[[], Any], log_level: int
             raise
         except Exception as err:  # a bug of ours: one line of the table, not the end of it
             return Judged(path.name, name, "error", f"crash: {type(err).__name__}: {err}")
+        if after is not None:
+            after(obj)
         return _judged(path, name, "success", chosen.log)
 
 

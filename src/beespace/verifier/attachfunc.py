@@ -200,6 +200,8 @@ def _sized(btf: Btf, type_id: int) -> tuple[BtfType, int]:
 
 def _may_fail(env: Env, name: str) -> bool:
     # within_error_injection_list()
+    if not env.registry.features.configured("CONFIG_FUNCTION_ERROR_INJECTION"):
+        return False
     return name in env.registry.rules.error_injection or _SYSCALL.match(name) is not None
 
 

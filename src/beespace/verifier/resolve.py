@@ -174,6 +174,8 @@ def _symbol(env: Env, btf: Btf, btf_id: int) -> tuple[int, Btf | None, int, int,
     if kind not in (uapi.BTF_KIND_VAR, uapi.BTF_KIND_FUNC):
         env.reject(EINVAL, f"pseudo btf_id {btf_id} in ldimm64 isn't KIND_VAR or KIND_FUNC")
     name = btf.name_of(btf_id)
+    if kind == uapi.BTF_KIND_VAR and not env.registry.features.configured("CONFIG_KALLSYMS_ALL"):
+        env.reject(ENOENT, f"ldimm64 failed to find the address for kernel symbol '{name}'.")
     if kind == uapi.BTF_KIND_FUNC:
         return uapi.PTR_TO_MEM | uapi.MEM_RDONLY, None, 0, 0, name
     var_type = btf.type(btf_id).type  # type: ignore[union-attr]  # a Var

@@ -11,20 +11,16 @@ from beespace.decl import MapType, Program
 from beespace.uapi.bpf import (
     BPF_F_CLONE,
     BPF_F_LINK,
-    BPF_F_MMAPABLE,
     BPF_F_NO_PREALLOC,
-    BPF_F_NO_USER_CONV,
     BPF_F_NUMA_NODE,
     BPF_F_PRESERVE_ELEMS,
     BPF_F_RDONLY,
     BPF_F_RDONLY_PROG,
-    BPF_F_SEGV_ON_FAULT,
     BPF_F_STACK_BUILD_ID,
     BPF_F_VTYPE_BTF_OBJ_FD,
     BPF_F_WRONLY,
     BPF_F_WRONLY_PROG,
     BPF_F_ZERO_SEED,
-    BPF_MAP_TYPE_ARENA,
     BPF_MAP_TYPE_CGROUP_ARRAY,
     BPF_MAP_TYPE_CGROUP_STORAGE,
     BPF_MAP_TYPE_CGRP_STORAGE,
@@ -239,10 +235,6 @@ MAP_TYPES = (
         BPF_MAP_TYPE_CGRP_STORAGE, "cgrp_storage", create_flags=_STORAGE, required_flags=BPF_F_NO_PREALLOC,
         only_helpers=_only(BPF_FUNC_cgrp_storage_get, BPF_FUNC_cgrp_storage_delete, BPF_FUNC_kptr_xchg),
         since="6.2", ref="kernel/bpf/bpf_cgrp_storage.c:cgrp_storage_map_ops",
-    ),
-    MapType(
-        BPF_MAP_TYPE_ARENA, "arena", create_flags=BPF_F_SEGV_ON_FAULT | BPF_F_MMAPABLE | BPF_F_NO_USER_CONV,
-        required_flags=BPF_F_MMAPABLE, value_access=False, since="6.9", ref="kernel/bpf/arena.c:arena_map_ops",
     ),
 )
 # fmt: on

@@ -29,7 +29,7 @@ PROG_TYPES = (
             ),
         ),
         protos=_LIRC_MODE2, attach_types=(BPF_LIRC_MODE2,),
-        since="4.18", ref="drivers/media/rc/bpf-lirc.c:lirc_mode2_prog_ops",
+        since="4.18", config=("CONFIG_BPF_LIRC_MODE2",), ref="drivers/media/rc/bpf-lirc.c:lirc_mode2_prog_ops",
     ),
 )
 # fmt: on

@@ -54,13 +54,17 @@ def _bpf_d_path_allowed(prog: Program) -> bool:
 
 
 _bpf_ima_inode_hash_allowed = _is_sleepable_lsm_hook
+# LOCKDOWN_BPF_READ_KERNEL, LOCKDOWN_BPF_WRITE_USER: what a kernel that is locked down from its start forbids
+_MAY_READ = ("!CONFIG_LOCK_DOWN_KERNEL_FORCE_CONFIDENTIALITY",)
+_NOT_LOCKED_DOWN = (*_MAY_READ, "!CONFIG_LOCK_DOWN_KERNEL_FORCE_INTEGRITY")
 
 # fmt: off
 PROTOS = (
     declare(
         "long bpf_override_return(struct pt_regs *regs, unsigned long rc)",
         RET_INTEGER, ARG_PTR_TO_CTX, ARG_ANYTHING,
-        gpl_only=True, since="4.16", ref="kernel/trace/bpf_trace.c:bpf_override_return",
+        gpl_only=True, since="4.16", config=("CONFIG_BPF_KPROBE_OVERRIDE",),
+        ref="kernel/trace/bpf_trace.c:bpf_override_return",
     ),
     declare(
         "long bpf_probe_read_user(void *dst, u32 size, const void *unsafe_ptr)",
@@ -75,28 +79,29 @@ PROTOS = (
     declare(
         "long bpf_probe_read_kernel(void *dst, u32 size, const void *unsafe_ptr)",
         RET_INTEGER, ARG_PTR_TO_MEM | MEM_UNINIT | MEM_WRITE, ARG_CONST_SIZE_OR_ZERO, ARG_ANYTHING,
-        gpl_only=True, since="5.5", ref="kernel/trace/bpf_trace.c:bpf_probe_read_kernel",
+        gpl_only=True, since="5.5", config=_MAY_READ, ref="kernel/trace/bpf_trace.c:bpf_probe_read_kernel",
     ),
     declare(
         "long bpf_probe_read_kernel_str(void *dst, u32 size, const void *unsafe_ptr)",
         RET_INTEGER, ARG_PTR_TO_MEM | MEM_UNINIT | MEM_WRITE, ARG_CONST_SIZE_OR_ZERO, ARG_ANYTHING,
-        gpl_only=True, since="5.5", ref="kernel/trace/bpf_trace.c:bpf_probe_read_kernel_str",
+        gpl_only=True, since="5.5", config=_MAY_READ, ref="kernel/trace/bpf_trace.c:bpf_probe_read_kernel_str",
     ),
     declare(
         "long bpf_probe_read_compat(void *dst, u32 size, const void *unsafe_ptr)",
         RET_INTEGER, ARG_PTR_TO_MEM | MEM_UNINIT | MEM_WRITE, ARG_CONST_SIZE_OR_ZERO, ARG_ANYTHING,
-        func_id=BPF_FUNC_probe_read, gpl_only=True, since="4.1", ref="kernel/trace/bpf_trace.c:bpf_probe_read_compat",
+        func_id=BPF_FUNC_probe_read, gpl_only=True, since="4.1", config=_MAY_READ,
+        ref="kernel/trace/bpf_trace.c:bpf_probe_read_compat",
     ),
     declare(
         "long bpf_probe_read_compat_str(void *dst, u32 size, const void *unsafe_ptr)",
         RET_INTEGER, ARG_PTR_TO_MEM | MEM_UNINIT | MEM_WRITE, ARG_CONST_SIZE_OR_ZERO, ARG_ANYTHING,
         func_id=BPF_FUNC_probe_read_str, gpl_only=True,
-        since="4.11", ref="kernel/trace/bpf_trace.c:bpf_probe_read_compat_str",
+        since="4.11", config=_MAY_READ, ref="kernel/trace/bpf_trace.c:bpf_probe_read_compat_str",
     ),
     declare(
         "long bpf_probe_write_user(void *unsafe_ptr, const void *src, u32 size)",
         RET_INTEGER, ARG_ANYTHING, ARG_PTR_TO_MEM | MEM_RDONLY, ARG_CONST_SIZE,
-        gpl_only=True, since="4.8", ref="kernel/trace/bpf_trace.c:bpf_probe_write_user",
+        gpl_only=True, since="4.8", config=_NOT_LOCKED_DOWN, ref="kernel/trace/bpf_trace.c:bpf_probe_write_user",
     ),
     declare(
         "long bpf_trace_printk(char *fmt, u32 fmt_size, ...)",

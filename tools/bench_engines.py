@@ -171,7 +171,7 @@ class Simulated:
     def __init__(self, path: Path, timer: Timer, engine: Any, verify: bool) -> None:
         self.kernel = beespace.Kernel(pipeline=Pipeline(verify=None if verify else trust, engine=engine))
         self.obj = self.kernel.load(path)
-        self.prog = self.kernel.progs.values()[0]
+        self.prog = next(prog for prog in self.kernel.progs.values() if prog.name == "prog")
         started = time.perf_counter()
         self.executable = self.prog.executable(self.kernel)
         self.prepare_ms = (time.perf_counter() - started) * 1e3
@@ -193,13 +193,8 @@ class Simulated:
 
     def run(self, count: int) -> tuple[float, int]:
         """(ns, r0)"""
-        if self.executable.entry:
-            ns, r0 = self.timer.calls(self.executable.entry, self.run_context.address, self.ctx, count)
-            return ns, r0 & 0xFFFFFFFF
-        execute, run, ctx = self.executable.run, self.run_context, self.ctx
         started = time.perf_counter_ns()
-        for _ in range(count):
-            r0 = execute(run, ctx)
+        r0 = self.executable.repeat(self.run_context, self.ctx, count)
         return (time.perf_counter_ns() - started) / count, r0 & 0xFFFFFFFF
 
     def entry_ns(self, count: int = 200_000) -> float:

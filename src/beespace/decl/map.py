@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from beespace.btf import Btf
     from beespace.decl.prog import Program
 
-__all__ = ["BtfField", "BtfRecord", "MapLayout", "MapMeta", "MapType"]
+__all__ = ["ENTRY_EMPTY", "ENTRY_UNKNOWN", "BtfField", "BtfRecord", "HashLayout", "MapLayout", "MapMeta", "MapType"]
 
 
 @frozen(eq=False)
@@ -44,6 +44,37 @@ class MapMeta:
     arena_vm_start: int = 0  # user_vm_start of an arena
 
 
+ENTRY_UNKNOWN, ENTRY_EMPTY = range(2)  # words of MapLayout.entries that are no address
+
+
+@frozen
+class HashLayout:
+    """What an inlined lookup in a hash map needs; see HashState in ``maps/state.py`` for what is where.
+
+    :ivar hash_xor: what a key of ``key_size`` 4 or 8 bytes is xor-ed with before it is multiplied by ``multiplier``;
+        the bucket is the lower half of the product xor its upper half, masked.
+    :ivar nulls: chains end with this bit and the number of their bucket, buckets that were never used hold 0.
+    :ivar percpu: address of value 1 of CPU 0, 0 when values stand ``value_off`` bytes into elements.
+    :ivar refs: address of the byte that says element 0 was used (LRU), 0 without; one every ``ref_stride`` bytes.
+    """
+
+    buckets: int
+    elems: int
+    elem_size: int
+    key_size: int
+    key_off: int
+    value_off: int
+    mask: int
+    hash_xor: int
+    multiplier: int
+    nulls: int
+    percpu: int = 0
+    percpu_stride: int = 0
+    value_stride: int = 0
+    refs: int = 0
+    ref_stride: int = 0
+
+
 @frozen
 class MapLayout:
     """What compiled code may inline against: addresses and strides of a map's native storage.
@@ -56,6 +87,9 @@ class MapLayout:
     :ivar state: address of the native struct the functions below work on; they are C functions, 0 when there is none,
         all words u64, none raises: ``lookup(state, key, cpu)``, ``update(state, key, value, flags, cpu)``,
         ``delete(state, key, cpu)``.
+    :ivar hash: for inlined lookups, None without.
+    :ivar entries: of a program array: address of one word for each slot: the address of the target's compiled code,
+        ENTRY_EMPTY, or ENTRY_UNKNOWN (the run context is asked). 0 without.
     """
 
     descriptor: int
@@ -67,6 +101,8 @@ class MapLayout:
     lookup: int = 0
     update: int = 0
     delete: int = 0
+    hash: HashLayout | None = None
+    entries: int = 0
 
 
 @frozen

@@ -77,6 +77,10 @@ class Executable(Protocol):
         """Execute with R1 = *ctx*, tail calls counted from 0; R0 as u64. Exceptions of Python helpers are re-raised."""
         ...
 
+    def repeat(self, run: RunContext, ctx: int, count: int) -> int:
+        """run() *count* times, at least once; R0 of the last."""
+        ...
+
     def enter(self, run: RunContext, ctx: int) -> int:
         """As run(), in the middle of a run: the target of a tail call."""
         ...

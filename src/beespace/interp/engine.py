@@ -62,6 +62,12 @@ class InterpExecutable:
         run.aborted = False
         return Machine(self, run, 0, (ctx,), True).finish()
 
+    def repeat(self, run: RunContext, ctx: int, count: int) -> int:
+        """run() *count* times, at least once; R0 of the last."""
+        for _ in range(count - 1):
+            self.run(run, ctx)
+        return self.run(run, ctx)
+
     def enter(self, run: RunContext, ctx: int) -> int:
         """As run(), in the middle of a run."""
         return Machine(self, run, 0, (ctx,), True).finish()

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from beespace.decl.func import FuncProto
-from beespace.decl.map import MapLayout, MapMeta
-from beespace.decl.runwords import RUN_CPU, RUN_RESULT
+from beespace.decl.map import ENTRY_EMPTY, ENTRY_UNKNOWN, MapLayout, MapMeta
+from beespace.decl.runwords import RUN_CPU, RUN_RESULT, RUN_TAIL_CALLS
+from beespace.jit.lookup import find_function
 from beespace.jit.runtime import TAIL_CALL_DONE, TAIL_CALL_MISSED
 from beespace.uapi import bpf as uapi
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from beespace.jit.emit import FunctionEmitter
     from beespace.jit.module import Module
 
-__all__ = ["LOWERINGS", "Lowering", "lower_loop", "lower_tail_call", "lower_trampoline"]
+__all__ = ["LOWERINGS", "Lowering", "lower_loop", "lower_tail_call", "lower_trampoline", "map_of"]
 
 Lowering = Callable[["FunctionEmitter", int], None]
 _MAX_LOOPS = 8 * 1024 * 1024  # BPF_MAX_LOOPS
+_MAX_TAIL_CALLS = 33
 _E2BIG = 7
 _ARRAYS = (uapi.BPF_MAP_TYPE_ARRAY, uapi.BPF_MAP_TYPE_PERCPU_ARRAY)
 
@@ -42,25 +44,61 @@ def lower_trampoline(e: FunctionEmitter, idx: int) -> None:
 
 
 def lower_tail_call(e: FunctionEmitter, idx: int) -> None:
-    """bpf_tail_call(): the engine's loop finds the target, compiled code jumps there."""
+    """bpf_tail_call(): a jump to where the slot's compiled code is, or the engine's loop finds the target."""
     text = e.text
+    done, jump, missed = text.new_label("done"), text.new_label("jump"), text.new_label("missed")
+    arriving: list[tuple[str, str]] = []  # (address to go to, label it comes from)
+    found = None if e.module.options.trace_calls else map_of(e.module, idx)
+    if found is not None and found[1].entries:
+        arriving.append(_tail_call_by_table(e, found[1], jump, missed))
     site = e.module.call_site(idx)
     args = f"i64 {e.read(1)}, i64 {e.read(2)}, i64 {e.read(3)}"
     target = text.value(f"call i64 @bs_tail_call(ptr %words, ptr {site}, {args})")
     e.leave_if_aborted(idx)
-    done, jump, missed = text.new_label("done"), text.new_label("jump"), text.new_label("missed")
+    asked = text.new_label("asked")
+    text.emit(f"br label %{asked}")
+    text.label(asked)
     text.emit(
         f"switch i64 {target}, label %{jump} [ i64 {TAIL_CALL_MISSED}, label %{missed} "
         f"i64 {TAIL_CALL_DONE}, label %{done} ]"
     )
+    arriving.append((target, asked))
     text.label(done)
     e.ret(text.value(f"load i64, ptr {e.word(RUN_RESULT)}"))
     text.label(jump)
+    target = text.value("phi i64 " + ", ".join(f"[ {address}, %{label} ]" for address, label in arriving))
     e.leave_frame()
     pointer = text.value(f"inttoptr i64 {target} to ptr")
-    text.emit(f"ret i64 {text.value(f'tail call i64 {pointer}(ptr %words, i64 {e.read(1)})')}")
+    # A main program jumps for certain; of a subprogram the target's R0 is what it returns.
+    kind = "musttail" if e.function.subprogno == 0 else "tail"
+    text.emit(f"ret i64 {text.value(f'{kind} call i64 {pointer}(ptr %words, i64 {e.read(1)})')}")
     text.label(missed)
     e.write(0, text.binary("add", 64, "0", "0"))
+
+
+# Leaves for *jump* or *missed*, goes on where the engine has to be asked.
+def _tail_call_by_table(e: FunctionEmitter, layout: MapLayout, jump: str, missed: str) -> tuple[str, str]:
+    text = e.text
+    count_at = e.word(RUN_TAIL_CALLS)
+    index = text.cast("zext", 32, e.read_bits(3, 32), 64)
+    # R1-R3 may be read on all ways from here.
+    e.read(1), e.read(2), e.read(3)
+    inside, look, known, ask = (text.new_label(name) for name in ("inside", "look", "known", "ask"))
+    text.emit(f"br i1 {text.compare('ult', 64, index, str(layout.max_entries))}, label %{inside}, label %{missed}")
+    text.label(inside)
+    count = text.value(f"load i64, ptr {count_at}")
+    text.emit(f"br i1 {text.compare('ult', 64, count, str(_MAX_TAIL_CALLS))}, label %{look}, label %{missed}")
+    text.label(look)
+    slot = text.value(f"getelementptr i64, ptr {e.module.symbol('at', layout.entries)}, i64 {index}")
+    entry = text.value(f"load atomic i64, ptr {slot} acquire, align 8")
+    text.emit(
+        f"switch i64 {entry}, label %{known} [ i64 {ENTRY_EMPTY}, label %{missed} i64 {ENTRY_UNKNOWN}, label %{ask} ]"
+    )
+    text.label(known)
+    text.emit(f"store i64 {text.binary('add', 64, count, '1')}, ptr {count_at}")
+    text.emit(f"br label %{jump}")
+    text.label(ask)
+    return entry, known
 
 
 def lower_loop(e: FunctionEmitter, idx: int, callback: int) -> None:
@@ -102,8 +140,8 @@ def lower_loop(e: FunctionEmitter, idx: int, callback: int) -> None:
 # --- helpers ----------------------------------------------------------------------------------------------------------
 
 
-# The only map a call can be about, if there is just one.
-def _map_of(module: Module, idx: int) -> tuple[MapMeta, MapLayout] | None:
+def map_of(module: Module, idx: int) -> tuple[MapMeta, MapLayout] | None:
+    """The only map a call can be about, if there is just one."""
     aux = module.prog.aux[idx] if module.prog.aux else None
     if aux is None or len(aux.map_ptrs) != 1:
         return None
@@ -112,12 +150,15 @@ def _map_of(module: Module, idx: int) -> tuple[MapMeta, MapLayout] | None:
 
 
 def _lookup(module: Module, idx: int) -> Lowering | None:
-    found = _map_of(module, idx)
+    found = map_of(module, idx)
     if found is None:
         return None
     meta, layout = found
     if meta.map_type in _ARRAYS and layout.values:
         return lambda e, at: _array_lookup(e, layout)
+    if layout.hash is not None:
+        find = module.function("find", layout.hash, find_function)
+        return lambda e, at: e.write_ptr(0, e.text.value(f"call ptr {find}(ptr %words, ptr {e.read_ptr(2)})"))
     if layout.lookup:
         return lambda e, at: _native_lookup(e, layout)
     return None
@@ -152,7 +193,7 @@ def _native_lookup(e: FunctionEmitter, layout: MapLayout) -> None:
 
 
 def _update(module: Module, idx: int) -> Lowering | None:
-    found = _map_of(module, idx)
+    found = map_of(module, idx)
     if found is None or not found[1].update:
         return None
     return lambda e, at: _native_update(e, found[1])
@@ -170,7 +211,7 @@ def _native_update(e: FunctionEmitter, layout: MapLayout) -> None:
 
 
 def _delete(module: Module, idx: int) -> Lowering | None:
-    found = _map_of(module, idx)
+    found = map_of(module, idx)
     if found is None or not found[1].delete:
         return None
     return lambda e, at: _native_delete(e, found[1])
@@ -188,10 +229,27 @@ def _processor_id(module: Module, idx: int) -> Lowering | None:
     return lambda e, at: e.write(0, _cpu(e))
 
 
+# strncmp() by the host's C library, which LLVM knows.
+def _strncmp(module: Module, idx: int) -> Lowering | None:
+    return _strncmp_call
+
+
+def _strncmp_call(e: FunctionEmitter, idx: int) -> None:
+    text = e.text
+    function = e.module.library(
+        "strncmp", "i32 {}(ptr captures(none), ptr captures(none), i64) nounwind memory(argmem: read)"
+    )
+    size = text.cast("zext", 32, e.read_bits(2, 32), 64)
+    order = text.value(f"call i32 {function}(ptr {e.read_ptr(1)}, ptr {e.read_ptr(3)}, i64 {size})")
+    sign = text.value(f"call i64 @llvm.scmp.i64.i32(i32 {order}, i32 0)")
+    e.write(0, sign)
+
+
 # Name -> (module, insn_idx) -> lowering, or None when this call has to go through Python.
 LOWERINGS: dict[str, Callable[[Module, int], Lowering | None]] = {
     "bpf_map_lookup_elem": _lookup,
     "bpf_map_update_elem": _update,
     "bpf_map_delete_elem": _delete,
     "bpf_get_smp_processor_id": _processor_id,
+    "bpf_strncmp": _strncmp,
 }

@@ -6,7 +6,9 @@ process; linking fills them in.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import ctypes
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
 
 from beespace.decl.call import BoundCall
 from beespace.errors import InternalError
@@ -24,6 +26,7 @@ __all__ = ["Module"]
 
 _INTRINSICS = (
     "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)",
+    "declare i64 @llvm.scmp.i64.i32(i32, i32)",
     "declare i16 @llvm.bswap.i16(i16)",
     "declare i32 @llvm.bswap.i32(i32)",
     "declare i64 @llvm.bswap.i64(i64)",
@@ -31,6 +34,7 @@ _INTRINSICS = (
     "declare i64 @bs_tail_call(ptr, ptr, i64, i64, i64) nounwind",
     "declare i32 @bs_probe(ptr, i64, i64) nounwind",
 )
+_libc = ctypes.CDLL(None)
 _METADATA = '!0 = !{!"branch_weights", i32 1, i32 2000}'
 
 
@@ -56,6 +60,8 @@ class Module:
         self._data: dict[int, str] = {}  # address -> name
         self._natives: dict[int, str] = {}
         self._declarations: list[str] = []
+        self._made: dict[Hashable, str] = {}
+        self._bodies: list[str] = []
         self._loops = {} if options.trace_calls else _loops(prog)
         self._lowerings = {idx: self._lowering(idx) for idx in prog.calls}
         self.functions = functions(prog, self._is_checked, self._loops)
@@ -89,7 +95,7 @@ class Module:
             ]
         data = [f"@{name} = external global i8" for name in self._data.values()]
         metadata = [_METADATA, *(self._debug.metadata() if self._debug is not None else ())]
-        return "\n".join([*data, *_INTRINSICS, *self._declarations, *bodies, *metadata, ""])
+        return "\n".join([*data, *_INTRINSICS, *self._declarations, *self._bodies, *bodies, *metadata, ""])
 
     def location(self, function: Function, idx: int) -> str:
         """What makes an IR instruction belong to insn *idx*."""
@@ -126,6 +132,21 @@ class Module:
             self.symbols[name] = address
             self._declarations.append("declare " + declaration.format(f"@{name}"))
         return f"@{name}"
+
+    def library(self, name: str, declaration: str) -> str:
+        """A function of the C library under its own name, by which LLVM knows what it does."""
+        if name not in self.symbols:
+            self.symbols[name] = ctypes.cast(getattr(_libc, name), ctypes.c_void_p).value or 0
+            self._declarations.append("declare " + declaration.format(f"@{name}"))
+        return f"@{name}"
+
+    def function(self, hint: str, key: Hashable, make: Callable[[Module, str, Any], list[str]]) -> str:
+        """The name of a function that ``make(module, name, key)`` writes, once for each *key*."""
+        name = self._made.get((hint, key))
+        if name is None:
+            name = self._made[hint, key] = f"@{hint}.{len(self._made)}"
+            self._bodies += make(self, name, key)
+        return name
 
     def call_site(self, idx: int) -> str:
         """The symbol of a call site."""

@@ -223,6 +223,24 @@ class JitExecutable:
             state.targets = None
         return r0
 
+    def repeat(self, run: RunContext, ctx: cython.ulonglong, count: cython.longlong) -> int:
+        """run() *count* times, at least once; R0 of the last."""
+        state: RunState = cython.cast(RunState, run)
+        r0: cython.ulonglong = 0
+        done: cython.longlong = 0
+        while True:
+            state.words.aborted = 0
+            state.words.tail_calls = 0
+            state.words.insn_count = 0
+            r0 = _enter(self.entry, state, ctx)
+            done += 1
+            if state.words.aborted:
+                r0 = self._left(state)
+            if done >= count:
+                break
+        state.targets = None
+        return r0
+
     def enter(self, run: RunContext, ctx: cython.ulonglong) -> int:
         """As run(), in the middle of a run."""
         state: RunState = cython.cast(RunState, run)

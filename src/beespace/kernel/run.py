@@ -71,7 +71,12 @@ class KernelRun(RunState):
     def tail_call(self, prog_array: Any, index: int) -> Executable | None:
         """The program in a slot of *prog_array*."""
         prog: BpfProg | None = prog_array.prog_at(index)
-        return prog.executable(self.kernel) if prog is not None else None
+        if prog is None:
+            return None
+        executable = prog.executable(self.kernel)
+        if executable.entry:
+            prog_array.note_entry(index, executable.entry)
+        return executable
 
     def ktime_ns(self, clock: int = CLOCK_MONOTONIC) -> int:
         """Time on CLOCK_*."""
@@ -158,8 +163,7 @@ class RunPool:
             context: Any = run
             start = clock.now_ns()
             try:
-                for _ in range(repeat):
-                    r0 = executable.run(context, ctx)
+                r0 = executable.repeat(context, ctx, repeat)
             except GuestFault as error:
                 raise InternalError(f"verified program {prog.name!r} faulted: {error}") from error
             elapsed = clock.now_ns() - start

@@ -9,7 +9,7 @@ import struct
 from errno import E2BIG, EINVAL, ENOENT
 from typing import TYPE_CHECKING, Any
 
-from beespace.decl.map import MapLayout, MapType
+from beespace.decl.map import ENTRY_EMPTY, ENTRY_UNKNOWN, MapLayout, MapType
 from beespace.errors import ENOTSUPP, SyscallError
 from beespace.maps.arraymap import ArrayMap, array_map_alloc_check
 from beespace.maps.base import ForEachCallback
@@ -151,6 +151,29 @@ class ProgArray(FdArrayMap):
     def __init__(self, attr: MapCreateAttr, env: MapEnv) -> None:
         super().__init__(attr, env)
         self.owner: ProgOwner | None = None
+        self.entries = 0
+
+    def map_alloc(self) -> None:
+        """Slots, and the words that compiled code jumps by. :raises SyscallError: E2BIG, ENOMEM."""
+        super().map_alloc()
+        self.entries = self.alloc_hidden(8 * self.max_entries, "prog_array entries")
+        raw.write_bytes(self.entries, struct.pack("<Q", ENTRY_EMPTY) * self.max_entries)
+
+    def update_sys(self, key: int, value: int, flags: int, cpu: int) -> int:
+        """As of all arrays of objects; what the slot's compiled code is will be asked."""
+        err = super().update_sys(key, value, flags, cpu)
+        if err == 0:
+            raw.store_release64(self.entries + 8 * raw.load32(key), ENTRY_UNKNOWN)
+        return err
+
+    def drop(self, index: int) -> bool:
+        """Empty a slot; whether something was there."""
+        raw.store_release64(self.entries + 8 * index, ENTRY_EMPTY)
+        return super().drop(index)
+
+    def note_entry(self, index: int, entry: int) -> None:
+        """The address of the compiled code of the program in a slot, which has it as long as it is there."""
+        raw.store_release64(self.entries + 8 * index, entry)
 
     def admit(self, prog: Any) -> bool:
         """Whether *prog* may use or enter the array; the first one decides for all."""
@@ -179,8 +202,8 @@ class ProgArray(FdArrayMap):
         self.clear()
 
     def layout(self) -> MapLayout:
-        """Tail calls ask the run context."""
-        return MapLayout(self.descriptor, max_entries=self.max_entries)
+        """For tail calls."""
+        return MapLayout(self.descriptor, max_entries=self.max_entries, entries=self.entries)
 
 
 PROG_ARRAY = MapType(

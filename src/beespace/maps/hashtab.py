@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from errno import E2BIG, EINVAL, ENOENT, ENOMEM, EPERM
 
-from beespace.decl.map import MapLayout, MapType
+from beespace.decl.map import HashLayout, MapLayout, MapType
 from beespace.errors import ENOTSUPP, SyscallError
 from beespace.maps import hash_core as core
 from beespace.maps.arraymap import PCPU_MIN_UNIT_SIZE
 from beespace.maps.base import BpfMap, Buffer, ForEachCallback, access_flags_ok, numa_node, round8
 from beespace.maps.env import MapEnv
 from beespace.maps.hash_fast import native_fast_ops
-from beespace.maps.state import HASH_FAST, HASH_JHASH, CopyPlan, hash_state
+from beespace.maps.state import HASH_FAST, HASH_JHASH, HASH_MULTIPLIER, NULLS, CopyPlan, hash_state
 from beespace.mem import raw
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import MapCreateAttr
@@ -242,7 +242,36 @@ class HashMap(BpfMap):
             lookup=lookup,
             update=update,
             delete=delete,
+            hash=self.hash_layout() if lookup else None,
         )
+
+    def hash_layout(self) -> HashLayout | None:
+        """For inlined lookups of keys of 4 and 8 bytes."""
+        state = hash_state(self.state)
+        if self.key_size not in (4, 8) or state.hash_kind != HASH_FAST:
+            return None
+        refs, ref_stride = self.reference_bytes()
+        return HashLayout(
+            buckets=state.buckets,
+            elems=state.elems,
+            elem_size=state.elem_size,
+            key_size=self.key_size,
+            key_off=state.key_off,
+            value_off=state.value_off,
+            mask=state.mask,
+            hash_xor=state.seed ^ self.key_size,
+            multiplier=HASH_MULTIPLIER,
+            nulls=NULLS,
+            percpu=state.percpu,
+            percpu_stride=state.percpu_stride,
+            value_stride=state.value_stride,
+            refs=refs,
+            ref_stride=ref_stride,
+        )
+
+    def reference_bytes(self) -> tuple[int, int]:
+        """(address of element 0's, bytes to the next) of what a lookup sets to 1; (0, 0) without."""
+        return 0, 0
 
     def native_ops(self) -> tuple[int, int, int]:
         """Addresses of C functions, see array_core.native_ops(); of those for this size of key, where there are."""

@@ -27,6 +27,7 @@ _LOCAL_FREE_TARGET = 128
 _PERCPU_NR_SCANS = 4
 _ALL_CPUS = 0xFFFFFFFF
 _NODE_BYTES = 12
+_REF_OFF = 11
 _CREATE_FLAGS = (
     uapi.BPF_F_NO_COMMON_LRU
     | uapi.BPF_F_NUMA_NODE
@@ -80,6 +81,10 @@ class LruHashMap(HashMap):
     def native_ops(self) -> tuple[int, int, int]:
         """Those that mind the lists."""
         return lru_core.native_ops()
+
+    def reference_bytes(self) -> tuple[int, int]:
+        """The *ref* of nodes (LruState)."""
+        return lru_state(self.state).nodes + _REF_OFF, _NODE_BYTES
 
     def map_lookup_elem(self, key: int, cpu: int) -> int:
         """Address of the value; the element counts as used."""

@@ -28,6 +28,10 @@ def verify(
     log: Annotated[bool, typer.Option("--log", help="print the verifier's log")] = False,
     log_level: Annotated[int, typer.Option(help="1 what led to the error, 2 every instruction, 4 statistics")] = 1,
     backend: Annotated[Backend, typer.Option(help="whose verifier")] = Backend.sim,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="say why, along which path, and what would fix it")
+    ] = False,
+    as_sarif: Annotated[bool, typer.Option("--sarif", help="explanations as SARIF, the path as code flow")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="veristat's columns")] = False,
 ) -> None:
@@ -43,13 +47,15 @@ def verify(
     many = len(objects) > 1
     for path in _with_progress(objects) if many else objects:
         judged += judge_object(path, lambda: open_kernel(backend), progs=prog, log_level=level)
-    if as_json:
-        print(json.dumps([_record(one) for one in judged], indent=1))
+    if as_sarif:
+        _print_sarif(judged)
+    elif as_json:
+        print(json.dumps([_record(one, explain) for one in judged], indent=1))
     elif as_csv:
         _print_csv(judged)
     else:
         for one in judged:
-            _print_one(one, log)
+            _print_one(one, log, explain)
     verdicts = {one.verdict for one in judged}
     if verdicts & {"failure", "error"}:
         raise typer.Exit(EXIT_NO)
@@ -64,8 +70,11 @@ def _with_progress(objects: list[Path]) -> list[Path]:
     return list(track(objects, description="verifying", console=Console(stderr=True), transient=True))
 
 
-def _record(one: Judged) -> dict[str, object]:
-    return {
+def _record(one: Judged, explained: bool) -> dict[str, object]:
+    from beespace.debug.explain import as_json, explain
+
+    more = {"explanation": as_json(explain(one.log, one.message))} if explained and one.verdict == "failure" else {}
+    return more | {
         "file": one.file,
         "prog": one.prog,
         "verdict": one.verdict,
@@ -83,12 +92,23 @@ def _print_csv(judged: list[Judged]) -> None:
         print(",".join(map(str, (one.file, one.prog, one.verdict, *numbers, *rest))))
 
 
-def _print_one(one: Judged, log: bool) -> None:
+def _print_sarif(judged: list[Judged]) -> None:
+    from beespace.debug.explain import explain, sarif
+
+    refused = [(one.file, one.prog, explain(one.log, one.message)) for one in judged if one.verdict == "failure"]
+    print(json.dumps(sarif(refused), indent=1))
+
+
+def _print_one(one: Judged, log: bool, explained: bool) -> None:
+    from beespace.debug.explain import as_text, explain
+
     if log and one.log:
         print(one.log, end="" if one.log.endswith("\n") else "\n")
     where = f"{one.file} {one.prog}".rstrip()
     if one.verdict == "success":
         print(f"{where}: accepted ({one.insns_processed} insns processed, {one.states} states)")
+    elif explained and one.verdict == "failure":
+        print(as_text(where, explain(one.log, one.message)))
     else:
         print(f"{where}: {one.verdict}: {one.summary or one.message}")
 

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from beespace.cli.kernels import Backend, open_kernel
+from beespace.cli.kernels import Backend
 from beespace.cli.main import EXIT_NO, EXIT_UNSUPPORTED, reports_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from beespace.debug.hot import HotLine
     from beespace.testing.conformance import Judged
 
 __all__ = ["register"]
 
+_HOT_LINES = 25
 _CSV_COLUMNS = (
     "file_name,prog_name,verdict,duration,total_insns,total_states,peak_states,max_states_per_insn,mark_read_max_len"
 )
@@ -34,19 +38,20 @@ def verify(
     as_sarif: Annotated[bool, typer.Option("--sarif", help="explanations as SARIF, the path as code flow")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="veristat's columns")] = False,
+    hot: Annotated[bool, typer.Option("--hot", help="how many instructions each C line costs")] = False,
+    jobs: Annotated[int, typer.Option(min=1, help="processes that verify")] = 1,
+    cache: Annotated[bool, typer.Option(help="take verdicts of unchanged objects from the cache")] = True,
 ) -> None:
     """Say of every program whether the kernel would accept it, and why not.
 
     Programs are loaded one at a time with all maps of their object, as veristat does. 0: all accepted; 1: one is
     rejected; 3: one needs something that is not modelled.
     """
-    from beespace.testing.conformance import judge_object
+    from beespace.cli.verdicts import VerdictCache, tasks, verdicts
 
     level = log_level | 4 if log or log_level != 1 else 4 | 1
-    judged: list[Judged] = []
-    many = len(objects) > 1
-    for path in _with_progress(objects) if many else objects:
-        judged += judge_object(path, lambda: open_kernel(backend), progs=prog, log_level=level)
+    found = verdicts(list(tasks(objects, prog, backend, level, hot)), jobs, VerdictCache() if cache else None)
+    judged = [one.judged for one in found]
     if as_sarif:
         _print_sarif(judged)
     elif as_json:
@@ -54,20 +59,15 @@ def verify(
     elif as_csv:
         _print_csv(judged)
     else:
-        for one in judged:
-            _print_one(one, log, explain)
-    verdicts = {one.verdict for one in judged}
-    if verdicts & {"failure", "error"}:
+        for verdict in found:
+            _print_one(verdict.judged, log, explain)
+            if hot:
+                _print_hot(verdict.judged, verdict.hot)
+    kinds = {one.verdict for one in judged}
+    if kinds & {"failure", "error"}:
         raise typer.Exit(EXIT_NO)
-    if "unsupported" in verdicts:
+    if "unsupported" in kinds:
         raise typer.Exit(EXIT_UNSUPPORTED)
-
-
-def _with_progress(objects: list[Path]) -> list[Path]:
-    from rich.console import Console
-    from rich.progress import track
-
-    return list(track(objects, description="verifying", console=Console(stderr=True), transient=True))
 
 
 def _record(one: Judged, explained: bool) -> dict[str, object]:
@@ -111,6 +111,20 @@ def _print_one(one: Judged, log: bool, explained: bool) -> None:
         print(as_text(where, explain(one.log, one.message)))
     else:
         print(f"{where}: {one.verdict}: {one.summary or one.message}")
+
+
+def _print_hot(one: Judged, lines: Sequence[HotLine]) -> None:
+    from beespace.cli.tables import table
+
+    total = sum(line.count for line in lines)
+    rows = []
+    for line in lines[:_HOT_LINES]:
+        share = line.count / total
+        where = f"{Path(line.source.file).name}:{line.source.line}"
+        bar = "█" * max(1, round(20 * share))
+        rows.append([str(line.count), f"{share:.1%}", bar, str(line.insns), where, line.source.text])
+    header = ["processed", "share", "", "insns", "line", "source"]
+    table(f"{one.prog}: {total} instructions processed", header, rows)
 
 
 def register(app: typer.Typer) -> None:

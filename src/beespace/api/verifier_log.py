@@ -17,7 +17,8 @@ _STATISTICS = re.compile(
     r"processed \d+ insns|verification time \d+ usec|stack depth|insns processed|peak_states|"
     r"(?:-- )?(?:BEGIN|END) PROG LOAD LOG|mark_precise: |max_states_per_insn"
 )
-_INSN = re.compile(r"(\d+): (\([0-9a-f]{2}\) .*)")
+# An instruction that changed nothing worth printing loses its newline to the message that follows.
+_INSN = re.compile(r"(\d+): (\([0-9a-f]{2}\) .*?)(?:(?<=.) (infinite loop detected at insn \d+))?")
 _SOURCE = re.compile(r"; (.*?)(?: @ (\S+?):(\d+))?$")
 _STATE = re.compile(r"(?:\d+: |cur state: |old state: )?(?:frame\d+: ?)?R\d+(?:_w)?=")
 _POISON = re.compile(r"invalid func unknown#(\d+)")
@@ -63,9 +64,9 @@ def parse_log(
         line = _STATISTICS.split(whole, 1)[0]  # some messages lack their newline
         if not line.strip():
             continue
-        if match := _INSN.match(line):
+        if match := _INSN.fullmatch(line):
             text, _, state = match.group(2).partition(" ; ")
-            insn_idx, insn, message = int(match.group(1)), text.rstrip(), ""
+            insn_idx, insn, message = int(match.group(1)), text.rstrip(), match.group(3) or ""
             states = [state.strip()] if _STATE.match(state.strip()) else []
         elif match := _SOURCE.match(line):
             source = _source(match, source)

@@ -64,3 +64,9 @@ def test_poisoned_instructions_are_explained():
 
 def test_empty_log():
     assert parse_log("", 22, "p").message == "the program was rejected"
+
+
+def test_a_message_that_follows_an_instruction_on_its_line():
+    log = "9: (ce) if w2 s< w1 goto pc-5 infinite loop detected at insn 5\ncur state: R2=1\nold state: R2=1\n"
+    error = parse_log(log, 22, "p")
+    assert (error.message, error.insn) == ("infinite loop detected at insn 5", "(ce) if w2 s< w1 goto pc-5")

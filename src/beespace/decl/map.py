@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +90,8 @@ class MapLayout:
     :ivar hash: for inlined lookups, None without.
     :ivar entries: of a program array: address of one word for each slot: the address of the target's compiled code,
         ENTRY_EMPTY, or ENTRY_UNKNOWN (the run context is asked). 0 without.
+    :ivar natives: name of a helper that takes such a map -> address of a C function: ``state``, then the helper's
+        other arguments, all words u64.
     """
 
     descriptor: int
@@ -103,6 +105,7 @@ class MapLayout:
     delete: int = 0
     hash: HashLayout | None = None
     entries: int = 0
+    natives: Mapping[str, int] = field(default_factory=dict)
 
 
 @frozen

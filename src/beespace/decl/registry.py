@@ -9,6 +9,7 @@ from operator import or_
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from beespace.decl.dynptr import DynptrOps
 from beespace.decl.func import FuncProto, marked_helpers, marked_implementations
 from beespace.decl.kfunc import COMMON, KfuncProto, KfuncSet, marked_kfuncs
 from beespace.decl.map import MapType
@@ -60,6 +61,7 @@ class Registry:
     :ivar pointer_fields: reg_type -> what may be loaded through such a pointer (sockets).
     :ivar rules: sets and lists of kernel types and functions by name.
     :ivar iter_targets: target -> context of ``SEC("iter/target")`` programs.
+    :ivar dynptr_ops: how dynptrs of packets are read and written.
     :ivar struct_ops: struct -> what programs that implement its members may do.
     """
 
@@ -74,6 +76,7 @@ class Registry:
     rules: BtfRules = field(default_factory=BtfRules)
     iter_targets: Mapping[str, IterTarget] = field(default_factory=dict)  # by target
     struct_ops: Mapping[str, StructOpsType] = field(default_factory=dict)  # by struct
+    dynptr_ops: Mapping[int, DynptrOps] = field(default_factory=dict)  # by DYNPTR_*
     # prog type -> func id -> rows in order: what func_proto() looks in, filled when a type is first asked for
     _protos: dict[int | str, dict[int, tuple[tuple[FuncProto, Allow | None], ...]]] = field(
         default_factory=dict, repr=False, compare=False
@@ -97,6 +100,7 @@ class Registry:
         rules: list[BtfRules] = []
         iters: dict[str, IterTarget] = {}
         struct_ops: dict[str, StructOpsType] = {}
+        dynptrs: dict[int, DynptrOps] = {}
         known: set[str] = set()  # declared in any version
         modules = tuple(modules)
 
@@ -121,6 +125,8 @@ class Registry:
                         kfuncs[value.name] = value
                 case PointerFields():
                     pointers[value.reg_type] = value
+                case DynptrOps():
+                    dynptrs[value.kind] = value
                 case BtfRules():
                     rules.append(value)
                 case IterTarget() if features.has(value.since, ""):
@@ -160,6 +166,7 @@ class Registry:
             reduce(or_, rules, BtfRules()),
             MappingProxyType(iters),
             MappingProxyType(struct_ops),
+            MappingProxyType(dynptrs),
         )
 
     def func_proto(self, prog_type: int, func_id: int, prog: Program | None = None) -> FuncProto | None:

@@ -4,5 +4,6 @@
 MODULES: tuple[str, ...] = (
     "bpf_iter",
     "bpf_trace",
+    "dynptr",
     "helpers",
 )

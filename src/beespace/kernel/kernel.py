@@ -23,6 +23,7 @@ from beespace.kernel.btf_cmds import BtfObject
 from beespace.kernel.config import machine_config
 from beespace.kernel.idr import FdTable, File, Idr
 from beespace.kernel.pipeline import Pipeline
+from beespace.kernel.poll import MapWaiter
 from beespace.kernel.run import RunPool
 from beespace.kernel.seam import cmd_name
 from beespace.kernel.slices import linux_registry, storages
@@ -31,6 +32,7 @@ from beespace.kernel.usermem import HostMemory
 from beespace.maps.base import BpfMap
 from beespace.maps.declared import declared_storage
 from beespace.maps.env import Descriptors, MapEnv
+from beespace.maps.ringbuf import RingbufMap
 from beespace.mem import PAGE_BYTES, AddressSpace
 from beespace.sim import Choices, EventQueue, VirtualClock
 from beespace.uapi import bpf as uapi
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from beespace.btf import Btf, BtfRecord
+    from beespace.kernel.poll import Waiter
     from beespace.kernel.prog import BpfProg
     from beespace.kernel.run import TraceLine
     from beespace.kernel.usermem import UserMemory
@@ -213,6 +216,14 @@ class Kernel:
             bpf_map.writecnt += 1
             weakref.finalize(view.obj, _unmapped, bpf_map)
         return view[:length]
+
+    def poll(self, fd: int) -> Waiter:
+        """See BpfKernel.poll. :raises Unsupported: of other maps than ring buffers."""
+        self._check_open()
+        bpf_map: BpfMap = self.get_file(fd, "map").obj
+        if not isinstance(bpf_map, RingbufMap):
+            raise Unsupported(f"poll of a {bpf_map.TYPE.name} map")
+        return MapWaiter(bpf_map)
 
     def read(self, fd: int, size: int) -> bytes:
         """read(2). :raises SyscallError: EINVAL: no object here can be read."""

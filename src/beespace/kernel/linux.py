@@ -7,6 +7,7 @@ import errno
 import mmap as _mmap
 import os
 import re
+import select
 import weakref
 from collections.abc import Mapping
 from functools import cached_property
@@ -18,11 +19,13 @@ from beespace.errors import SyscallError, Unsupported, errno_name
 from beespace.kernel.config import machine_config
 from beespace.kernel.seam import cmd_name
 from beespace.uapi import bpf as uapi
+from beespace.uapi.attr import GetInfoAttr, MapInfo
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from beespace.btf import Btf
+    from beespace.kernel.poll import Waiter
 
 __all__ = ["LinuxKernel"]
 
@@ -128,6 +131,16 @@ class LinuxKernel:
         weakref.finalize(memory, munmap, addr, length)
         view = memoryview(memory).cast("B")
         return view if prot & _mmap.PROT_WRITE else view.toreadonly()
+
+    def poll(self, fd: int) -> Waiter:
+        """The map's own file, which poll(2) understands."""
+        from beespace.kernel.poll import LinuxWaiter
+
+        info = bytearray(MapInfo.SIZE)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(info))
+        self.bpf(uapi.BPF_OBJ_GET_INFO_BY_FD, GetInfoAttr(bpf_fd=fd, info_len=len(info), info=address).pack())
+        produces = MapInfo.unpack(bytes(info)).type == uapi.BPF_MAP_TYPE_USER_RINGBUF
+        return LinuxWaiter(fd, select.EPOLLOUT if produces else select.EPOLLIN)
 
     def read(self, fd: int, size: int) -> bytes:
         """read(2)."""

@@ -9,6 +9,7 @@ from beespace.uapi import bpf as uapi
 if TYPE_CHECKING:
     from beespace.btf import Btf
     from beespace.decl.registry import Features
+    from beespace.kernel.poll import Waiter
 
 __all__ = ["BpfKernel", "cmd_name"]
 
@@ -67,6 +68,13 @@ class BpfKernel(Protocol):
         :param offset: bytes, a multiple of the page size.
         :param addr: where (an arena made with ``map_extra`` has to be there), 0 for anywhere.
         :raises SyscallError: EINVAL, EACCES, EPERM, ENOTSUPP as the map's map_mmap.
+        """
+        ...
+
+    def poll(self, fd: int) -> Waiter:
+        """Something to wait on until the ring buffer of *fd* has data (of a user ring buffer: room).
+
+        :raises SyscallError: EBADF, EINVAL.
         """
         ...
 

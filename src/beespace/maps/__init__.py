@@ -12,4 +12,6 @@ MODULES: tuple[str, ...] = (
     "lru_hash",
     "map_in_map",
     "queue_stack",
+    "ringbuf",
+    "ringbuf_helpers",
 )

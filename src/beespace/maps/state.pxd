@@ -66,6 +66,27 @@ cdef struct LruState:
     unsigned int target_free
     unsigned int nr_scans
 
+cdef struct RingState:
+    u64 data
+    u64 consumer
+    u64 producer
+    u64 mask
+    u64 producer_pos
+    u64 pending_pos
+    u64 consumer_pos
+    u64 lens
+    u64 waiters
+    u64 wakeups
+    u64 dynptr
+    u64 samples
+    u64 discarded
+    long long result
+    u64 sample_len
+    unsigned int lock
+    unsigned int busy
+    unsigned int user
+    unsigned int unused
+
 cdef inline LruState *lru_state(u64 state) noexcept nogil:
     return <LruState *>(state + 400)
 
@@ -77,3 +98,6 @@ cdef inline HashState *hash_state(u64 state) noexcept nogil:
 
 cdef inline CopyPlan *copy_plan(u64 plan) noexcept nogil:
     return <CopyPlan *>plan
+
+cdef inline RingState *ring_state(u64 state) noexcept nogil:
+    return <RingState *>state

@@ -20,10 +20,12 @@ __all__ = [
     "CopyPlan",
     "HashState",
     "LruState",
+    "RingState",
     "array_state",
     "copy_plan",
     "hash_state",
     "lru_state",
+    "ring_state",
 ]
 
 STATE_OFF = 512  # from the descriptor
@@ -149,6 +151,45 @@ class LruState(ctypes.Structure):
     )
 
 
+class RingState(ctypes.Structure):
+    """``struct bpf_ringbuf``: what the kernel knows of a ring buffer. All of it is private.
+
+    What others can write (the shared pages) is read once for each decision and never trusted; the positions there are
+    copies of those here.
+
+    :ivar data: address of the data, mapped twice in a row.
+    :ivar consumer: address of the shared consumer position, ``producer`` of the producer position.
+    :ivar lens: address of one u32 for each 8 bytes of data: the true headers of records.
+    :ivar pending_pos: the oldest record that is not committed, as far as anybody looked.
+    :ivar waiters: address of ``u32 count, s32 eventfd[count]``: who is woken.
+    :ivar wakeups: how often anybody would have been.
+    :ivar dynptr: address of the ``struct bpf_dynptr_kern`` of the sample a callback has.
+    :ivar busy: a program drains a user ring buffer; ``samples``, ``discarded``, ``result`` are what it found so far.
+    """
+
+    _fields_ = (
+        ("data", _u64),
+        ("consumer", _u64),
+        ("producer", _u64),
+        ("mask", _u64),
+        ("producer_pos", _u64),
+        ("pending_pos", _u64),
+        ("consumer_pos", _u64),
+        ("lens", _u64),
+        ("waiters", _u64),
+        ("wakeups", _u64),
+        ("dynptr", _u64),
+        ("samples", _u64),
+        ("discarded", _u64),
+        ("result", ctypes.c_int64),
+        ("sample_len", _u64),
+        ("lock", _u32),
+        ("busy", _u32),
+        ("user", _u32),
+        ("unused", _u32),
+    )
+
+
 def lru_state(state: int) -> LruState:
     """The struct behind the HashState at an address."""
     return LruState.from_address(state + LRU_OFF)
@@ -167,3 +208,8 @@ def hash_state(state: int) -> HashState:
 def copy_plan(plan: int) -> CopyPlan:
     """The struct at an address."""
     return CopyPlan.from_address(plan)
+
+
+def ring_state(state: int) -> RingState:
+    """The struct at an address."""
+    return RingState.from_address(state)

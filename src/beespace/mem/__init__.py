@@ -2,6 +2,7 @@
 
 from beespace.mem import raw
 from beespace.mem.mapping import Mapping
+from beespace.mem.shared import SharedPages
 from beespace.mem.space import GUARD_BYTES, PAGE_BYTES, SLOT_BYTES, AddressSpace, Region
 
-__all__ = ["GUARD_BYTES", "PAGE_BYTES", "SLOT_BYTES", "AddressSpace", "Mapping", "Region", "raw"]
+__all__ = ["GUARD_BYTES", "PAGE_BYTES", "SLOT_BYTES", "AddressSpace", "Mapping", "Region", "SharedPages", "raw"]

@@ -28,3 +28,7 @@ cdef extern from "string.h" nogil:
     void *memmove (void *dst, const void *src, size_t size)
     void *memset (void *dst, int byte, size_t size)
     int memcmp (const void *a, const void *b, size_t size)
+
+cdef extern from "unistd.h" nogil:
+    long fd_read "read" (int fd, void *buf, size_t count)
+    long fd_write "write" (int fd, const void *buf, size_t count)

@@ -2,7 +2,7 @@
 
 from beespace.mem.cbuiltins cimport (
     ATOMIC_ACQUIRE, ATOMIC_RELEASE, ATOMIC_SEQ_CST, atomic_exchange32, atomic_fetch_add64, atomic_load_n32,
-    atomic_store_n32, memcmp, memmove, memset)
+    atomic_load_n64, atomic_store_n32, atomic_store_n64, memcmp, memmove, memset, sync_cmpxchg32)
 
 ctypedef unsigned long long u64
 
@@ -32,6 +32,15 @@ cdef inline void store64(u64 addr, u64 value) noexcept nogil:
 
 cdef inline u64 load_acquire32(u64 addr) noexcept nogil:
     return atomic_load_n32(<unsigned int *>addr, ATOMIC_ACQUIRE)
+
+cdef inline u64 load_acquire64(u64 addr) noexcept nogil:
+    return atomic_load_n64(<u64 *>addr, ATOMIC_ACQUIRE)
+
+cdef inline void store_release64(u64 addr, u64 value) noexcept nogil:
+    atomic_store_n64(<u64 *>addr, value, ATOMIC_RELEASE)
+
+cdef inline u64 cmpxchg32(u64 addr, u64 expected, u64 value) noexcept nogil:
+    return sync_cmpxchg32(<unsigned int *>addr, <unsigned int>expected, <unsigned int>value)
 
 cdef inline void store_release32(u64 addr, u64 value) noexcept nogil:
     atomic_store_n32(<unsigned int *>addr, <unsigned int>value, ATOMIC_RELEASE)

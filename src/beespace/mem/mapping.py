@@ -72,6 +72,15 @@ class Mapping:
         if _libc.mprotect(address, size, prot):
             raise SyscallError(ctypes.get_errno(), f"mprotect of {size:#x} bytes")
 
+    def share(self, address: int, size: int, fd: int, offset: int, *, writable: bool = True) -> None:
+        """Show *size* bytes of a file from *offset* there (MAP_SHARED): stores are everybody's. Whole pages.
+
+        The file may not shrink while it is mapped (seal it): an access behind its end ends the process.
+        """
+        prot = _mmap.PROT_READ | (_mmap.PROT_WRITE if writable else 0)
+        if _libc.mmap(address, size, prot, _mmap.MAP_SHARED | _MAP_FIXED, fd, offset) == _MAP_FAILED:
+            raise SyscallError(ctypes.get_errno(), f"mmap of {size:#x} bytes of fd {fd}")
+
     def disable(self, address: int, size: int) -> None:
         """Give the pages back: an access faults, their contents are gone."""
         flags = _mmap.MAP_PRIVATE | _mmap.MAP_ANONYMOUS | _MAP_NORESERVE | _MAP_FIXED

@@ -390,11 +390,11 @@ class Engine:
 
     def epoll_add(self, fd: int, events: str = "in") -> Any:
         """A poll object on *fd*."""
-        return self.kernel.epoll(fd, events)
+        return self.kernel.poll(fd)
 
     def epoll_wait(self, epoll: Any, timeout_ms: int) -> bool:
-        """Whether something is ready."""
-        return bool(epoll.poll(timeout_ms / 1000))
+        """Whether something is ready in time."""
+        return bool(epoll.wait(timeout_ms))
 
     # Processor
 

@@ -31,14 +31,12 @@ from beespace.uapi.bpf import (
     BPF_MAP_TYPE_PERCPU_CGROUP_STORAGE,
     BPF_MAP_TYPE_PERF_EVENT_ARRAY,
     BPF_MAP_TYPE_REUSEPORT_SOCKARRAY,
-    BPF_MAP_TYPE_RINGBUF,
     BPF_MAP_TYPE_SK_STORAGE,
     BPF_MAP_TYPE_SOCKHASH,
     BPF_MAP_TYPE_SOCKMAP,
     BPF_MAP_TYPE_STACK_TRACE,
     BPF_MAP_TYPE_STRUCT_OPS,
     BPF_MAP_TYPE_TASK_STORAGE,
-    BPF_MAP_TYPE_USER_RINGBUF,
     BPF_MAP_TYPE_XSKMAP,
     BPF_PROG_TYPE_FLOW_DISSECTOR,
     BPF_PROG_TYPE_SCHED_ACT,
@@ -70,12 +68,6 @@ from beespace.uapi.bpf import (
     BPF_FUNC_perf_event_read,
     BPF_FUNC_perf_event_read_value,
     BPF_FUNC_redirect_map,
-    BPF_FUNC_ringbuf_discard_dynptr,
-    BPF_FUNC_ringbuf_output,
-    BPF_FUNC_ringbuf_query,
-    BPF_FUNC_ringbuf_reserve,
-    BPF_FUNC_ringbuf_reserve_dynptr,
-    BPF_FUNC_ringbuf_submit_dynptr,
     BPF_FUNC_sk_redirect_hash,
     BPF_FUNC_sk_redirect_map,
     BPF_FUNC_sk_select_reuseport,
@@ -87,7 +79,6 @@ from beespace.uapi.bpf import (
     BPF_FUNC_sock_map_update,
     BPF_FUNC_task_storage_delete,
     BPF_FUNC_task_storage_get,
-    BPF_FUNC_user_ringbuf_drain,
     BPF_FUNC_xdp_output,
 )
 
@@ -209,14 +200,6 @@ MAP_TYPES = (
         sleepable=False, since="5.6", ref="kernel/bpf/bpf_struct_ops.c:bpf_struct_ops_map_ops",
     ),
     MapType(
-        BPF_MAP_TYPE_RINGBUF, "ringbuf", create_flags=BPF_F_NUMA_NODE,
-        only_helpers=_only(
-            BPF_FUNC_ringbuf_output, BPF_FUNC_ringbuf_reserve, BPF_FUNC_ringbuf_query, BPF_FUNC_ringbuf_reserve_dynptr,
-            BPF_FUNC_ringbuf_submit_dynptr, BPF_FUNC_ringbuf_discard_dynptr,
-        ),
-        value_access=False, since="5.8", ref="kernel/bpf/ringbuf.c:ringbuf_map_ops",
-    ),
-    MapType(
         BPF_MAP_TYPE_INODE_STORAGE, "inode_storage", create_flags=_STORAGE, required_flags=BPF_F_NO_PREALLOC,
         only_helpers=_only(BPF_FUNC_inode_storage_get, BPF_FUNC_inode_storage_delete, BPF_FUNC_kptr_xchg),
         since="5.10", ref="kernel/bpf/bpf_inode_storage.c:inode_storage_map_ops",
@@ -225,11 +208,6 @@ MAP_TYPES = (
         BPF_MAP_TYPE_TASK_STORAGE, "task_storage", create_flags=_STORAGE, required_flags=BPF_F_NO_PREALLOC,
         only_helpers=_only(BPF_FUNC_task_storage_get, BPF_FUNC_task_storage_delete, BPF_FUNC_kptr_xchg),
         since="5.11", ref="kernel/bpf/bpf_task_storage.c:task_storage_map_ops",
-    ),
-    MapType(
-        BPF_MAP_TYPE_USER_RINGBUF, "user_ringbuf", create_flags=BPF_F_NUMA_NODE,
-        only_helpers=_only(BPF_FUNC_user_ringbuf_drain), value_access=False,
-        since="6.1", ref="kernel/bpf/ringbuf.c:user_ringbuf_map_ops",
     ),
     MapType(
         BPF_MAP_TYPE_CGRP_STORAGE, "cgrp_storage", create_flags=_STORAGE, required_flags=BPF_F_NO_PREALLOC,

@@ -1,6 +1,7 @@
 """Networking: program types on packets and sockets, their contexts, helpers and kfuncs."""
 
 MODULES = (
+    "dynptr",
     "kfunc_protos",
     "kfuncs",
     "prog_types",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache, cached_property
 from pathlib import Path
@@ -23,7 +23,7 @@ from beespace.errors import InputError, SyscallError
 from beespace.isa import Insn
 from beespace.kernel.pipeline import Pipeline
 from beespace.kernel.slices import linux_registry
-from beespace.sim import VirtualClock
+from beespace.sim import KTIME_MAX
 from beespace.uapi import bpf as uapi
 from beespace.uapi.enums import names
 
@@ -195,11 +195,39 @@ class Kernel(OpensObjects, _kernel.Kernel):
 
         :return: how many events fired.
         """
-        assert isinstance(self.clock, VirtualClock)
         span_ns = round(seconds * 1e9) + round(ms * 1e6) + round(us * 1e3) + ns
         if span_ns < 0:
             raise InputError("time does not run backwards", found=f"{span_ns} ns")
-        return self.events.run_due(self.clock, self.clock.now_ns() + span_ns)
+        return self.deferred.advance_to(self.clock.now_ns() + span_ns)
+
+    def run_until_idle(self, *, seconds: float | None = None, limit: int = 1_000_000) -> int:
+        """Let time pass until no timer is armed and no work is queued; time stops at the last event.
+
+        :param seconds: as far as that, at most; timers that start themselves again never leave the kernel idle.
+        :return: how many events fired.
+        :raises InternalError: more than *limit*.
+        """
+        until_ns = KTIME_MAX if seconds is None else self.clock.now_ns() + round(seconds * 1e9)
+        return self.deferred.run_until_idle(until_ns, limit)
+
+    def next_event(self) -> int | None:
+        """Nanoseconds until the next thing happens by itself; 0: it is due; None: nothing will."""
+        if self.deferred.workqueue.ready():
+            return 0
+        deadline_ns = self.events.next_deadline_ns()
+        return None if deadline_ns is None else max(deadline_ns - self.clock.now_ns(), 0)
+
+    def wait_until(self, condition: Callable[[], bool], *, seconds: float = 5) -> bool:
+        """Jump from event to event until *condition* holds: whether it does before *seconds* have passed.
+
+        >>> kernel.wait_until(lambda: obj.bss.fired == 3)                # doctest: +SKIP
+        """
+        until_ns = self.clock.now_ns() + round(seconds * 1e9)
+        while not condition():
+            if not self.deferred.step(until_ns):
+                self.deferred.advance_to(until_ns)
+                return condition()
+        return True
 
     def __enter__(self) -> Self:
         return self

@@ -6,4 +6,5 @@ MODULES: tuple[str, ...] = (
     "bpf_trace",
     "dynptr",
     "helpers",
+    "timers",
 )

@@ -21,6 +21,7 @@ from beespace.kernel import btf_cmds, map_cmds, obj_cmds, prog_cmds, run_cmds
 from beespace.kernel.bpffs import BpfFs
 from beespace.kernel.btf_cmds import BtfObject
 from beespace.kernel.config import machine_config
+from beespace.kernel.deferred import Deferred
 from beespace.kernel.idr import FdTable, File, Idr
 from beespace.kernel.pipeline import Pipeline
 from beespace.kernel.poll import MapWaiter
@@ -34,7 +35,7 @@ from beespace.maps.declared import declared_storage
 from beespace.maps.env import Descriptors, MapEnv
 from beespace.maps.ringbuf import RingbufMap
 from beespace.mem import PAGE_BYTES, AddressSpace
-from beespace.sim import Choices, EventQueue, VirtualClock
+from beespace.sim import Choices, ContextKind, VirtualClock
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import COMMANDS as ATTRS
 from beespace.uapi.attr import unpack_attr
@@ -45,11 +46,12 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from beespace.btf import Btf, BtfRecord
+    from beespace.kernel.asyncinfo import TimerInfo, WorkInfo
     from beespace.kernel.poll import Waiter
     from beespace.kernel.prog import BpfProg
     from beespace.kernel.run import TraceLine
     from beespace.kernel.usermem import UserMemory
-    from beespace.sim import Clock, Host
+    from beespace.sim import Clock, EventQueue, Host
     from beespace.uapi.attr import GetIdAttr
 
 __all__ = ["Kernel"]
@@ -81,7 +83,7 @@ class Kernel:
     :param host: measures how long test runs take; without one a run takes no time, as everything in virtual time.
     :param trace_leaks: close() raises InternalError when guest memory was not freed, and tells who allocated it.
     :ivar task: what is ``current``.
-    :ivar current_cpu: the CPU that bpf(2) calls come from.
+    :ivar deferred: clock, CPUs, timers, work and grace periods.
     :ivar trace_pipe: lines that programs printed (bpf_printk()), oldest first; whoever reads removes them.
     """
 
@@ -105,7 +107,7 @@ class Kernel:
         self.user = memory or HostMemory()
         self.choices = Choices(seed)
         self.clock: Clock = VirtualClock()
-        self.events = EventQueue()
+        self.deferred = Deferred(self, self.clock, self.choices.stream("cpus"))
         self.host = host
         self.space = AddressSpace(trace=trace_leaks)
         self.maps: Idr[BpfMap] = Idr()
@@ -118,11 +120,11 @@ class Kernel:
             self._features,
             self.choices.stream("map"),
             Descriptors(self.space),
+            fields=self.deferred,
             objects=self,
             cap_sys_admin=caps.sys_admin,
         )
         self.pipeline = pipeline or Pipeline()
-        self.current_cpu = 0
         self.task = Task()
         self.stats_enabled = 0
         self.trace_pipe: list[TraceLine] = []
@@ -134,7 +136,6 @@ class Kernel:
         self._storages: dict[int, type[BpfMap]] | None = None
         self._by_descriptor: dict[int, BpfMap] = {}
         self._map_btfs: dict[int, BtfObject] = {}  # descriptor of a map -> its BTF
-        self._dead: list[Callable[[], None]] = []  # what waits for running programs to leave
         self._trace_leaks = trace_leaks
         self._closed = False
 
@@ -361,6 +362,7 @@ class Kernel:
     def put_user(self, kind: str, obj: Any) -> None:
         """Drop a reference of user space."""
         if kind == "map":
+            self.deferred.points.point("dec map->usercnt")
             obj.usercnt -= 1
             if obj.usercnt == 0:
                 obj.map_release_uref()
@@ -387,6 +389,7 @@ class Kernel:
 
     def put_prog(self, prog: BpfProg) -> None:
         """bpf_prog_put()."""
+        self.deferred.points.point("prog refcnt")
         prog.refcnt -= 1
         if prog.refcnt == 0:
             self.progs.free(prog.id)
@@ -448,6 +451,39 @@ class Kernel:
                 return obj.metas
         return {}
 
+    # -- time and CPUs
+
+    @property
+    def current_cpu(self) -> int:
+        """The CPU that bpf(2) calls come from."""
+        return self.deferred.cpus.cpu
+
+    @current_cpu.setter
+    def current_cpu(self, cpu: int) -> None:
+        self.deferred.cpus.stack[0].cpu = cpu
+
+    @property
+    def events(self) -> EventQueue:
+        """What is going to happen."""
+        return self.deferred.events
+
+    def timers(self) -> list[TimerInfo]:
+        """All bpf_timers of map elements, the next one first, those that are not armed last."""
+        return self.deferred.timer_infos()
+
+    def work(self) -> list[WorkInfo]:
+        """All bpf_wqs of map elements."""
+        return self.deferred.work_infos()
+
+    @contextmanager
+    def context(self, kind: str, cpu: int | None = None) -> Iterator[None]:
+        """Programs that run meanwhile run there: "task", "worker", "softirq", "hardirq" or "nmi", on *cpu*.
+
+        :raises InternalError: what runs on that CPU cannot be interrupted by it.
+        """
+        with self.deferred.context(ContextKind[kind.upper()], self.current_cpu if cpu is None else cpu):
+            yield
+
     # -- running programs
 
     @property
@@ -457,15 +493,7 @@ class Kernel:
 
     def call_rcu(self, callback: Callable[[], None]) -> None:
         """Call *callback* when the programs that run now have left."""
-        if self._runs.active:
-            self._dead.append(callback)
-        else:
-            callback()
-
-    def rcu_barrier(self) -> None:
-        """No program runs any more: do what waited for that."""
-        while self._dead and not self._runs.active:
-            self._dead.pop(0)()
+        self.deferred.call_rcu(callback)
 
     @contextmanager
     def parallel(self) -> Iterator[None]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from beespace.decl.runstate import RunState
 from beespace.errors import GuestFault, InternalError
 from beespace.mem import raw
 from beespace.sim import CLOCK_MONOTONIC, NSEC_PER_SEC
+from beespace.uapi import bpf as uapi
 from beespace.values import frozen
 
 if TYPE_CHECKING:
@@ -94,16 +95,12 @@ class KernelRun(RunState):
 
 
 class RunPool:
-    """Memory of runs, kept for the next one, and the programs that have text addresses.
-
-    :ivar active: programs that are running.
-    """
+    """Memory of runs, kept for the next one, and the programs that have text addresses."""
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._idle: dict[tuple[str, int], list[Region]] = {}
         self._texts: dict[int, BpfProg] = {}  # slot of the text's region -> program
-        self.active = 0
 
     def add(self, prog: BpfProg) -> None:
         """A program has text addresses."""
@@ -141,24 +138,28 @@ class RunPool:
             self._kernel.space.free(region)
 
     @contextmanager
-    def run(self, prog: BpfProg, cpu: int) -> Iterator[KernelRun]:
-        """A run context for one run (or several, one after another) of *prog*."""
+    def run(self, prog: BpfProg, cpu: int, *, sleepable: bool = False) -> Iterator[KernelRun]:
+        """A run context for one run (or several, one after another) of *prog*.
+
+        :param sleepable: it may sleep, whatever the program may: it reads under RCU-tasks-trace.
+        """
+        deferred = self._kernel.deferred
+        sleepable = sleepable or bool(prog.prog_flags & uapi.BPF_F_SLEEPABLE)
+        rcu = deferred.rcu_tasks_trace if sleepable else deferred.rcu
         stack = self.borrow("stack", STACK_BYTES)
-        self.active += 1
+        reader = rcu.read_lock()
         try:
             yield KernelRun(self._kernel, prog, cpu, stack)
         finally:
-            self.active -= 1
             self.give_back(stack)
-            if not self.active:
-                self._kernel.rcu_barrier()
+            rcu.read_unlock(reader)
 
     def execute(self, prog: BpfProg, ctx: int, cpu: int, repeat: int = 1) -> tuple[int, int]:
         """Run *prog* *repeat* times with R1 = *ctx*: (r0 of the last as u64, mean ns of one)."""
         kernel = self._kernel
         executable = prog.executable(kernel)
         clock = kernel.host or kernel.clock
-        with self.run(prog, cpu) as run:
+        with self._on(cpu), self.run(prog, cpu) as run:
             run.ctx = ctx
             context: Any = run
             start = clock.now_ns()
@@ -171,6 +172,12 @@ class RunPool:
             prog.run_cnt += repeat
             prog.run_time_ns += elapsed
         return r0, elapsed // repeat
+
+    # The CPU that a test run takes place on, in whatever kind of context its caller is.
+    def _on(self, cpu: int) -> AbstractContextManager[object]:
+        cpus = self._kernel.deferred.cpus
+        current = cpus.current
+        return nullcontext() if current.cpu == cpu else cpus.enter(current.kind, cpu)
 
     def close(self) -> None:
         """Free idle memory."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from errno import E2BIG, EEXIST, EINVAL, ENOENT
 
 from beespace.btf import Int
@@ -129,9 +129,18 @@ class ArrayMap(BpfMap):
     def map_free(self) -> None:
         """Free special fields of all values."""
         if self.has_fields_to_free:
-            for index in range(self.max_entries):
-                for cpu in range(self.env.features.cpus if self.PERCPU else 1):
-                    self.free_fields(self.value_address(index, cpu))
+            for value in self.values_of_all():
+                self.free_fields(value)
+
+    def values_of_all(self) -> Iterator[int]:
+        """By index."""
+        for index in range(self.max_entries):
+            for cpu in range(self.env.features.cpus if self.PERCPU else 1):
+                yield self.value_address(index, cpu)
+
+    def key_of(self, value: int) -> bytes:
+        """The index, as its bytes."""
+        return ((value - self.values) // self.elem_size).to_bytes(4, "little")
 
     def value_address(self, index: int, cpu: int = 0) -> int:
         """Where a value is; *index* is in range."""

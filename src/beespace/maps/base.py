@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from errno import EBUSY, EINVAL, ENOENT, EOPNOTSUPP
 from typing import TYPE_CHECKING, ClassVar
 
@@ -37,6 +37,8 @@ _DESCRIPTOR = {
 _NUMA_NO_NODE = -1
 _ACCESS = uapi.BPF_F_RDONLY | uapi.BPF_F_WRONLY
 _PROG_ACCESS = uapi.BPF_F_RDONLY_PROG | uapi.BPF_F_WRONLY_PROG
+
+_INTERNAL = (uapi.BPF_TIMER, uapi.BPF_WORKQUEUE, uapi.BPF_TASK_WORK)
 
 ForEachCallback = Callable[[int, int], int]  # (key address, value address) -> r0
 
@@ -191,7 +193,27 @@ class BpfMap:
         raise SyscallError(EOPNOTSUPP, f"{self.TYPE.name} maps have no values to copy")
 
     def map_release_uref(self) -> None:
-        """The last reference of user space is gone (fds and pins)."""
+        """The last reference of user space is gone (fds and pins): timers and work end, other fields stay.
+
+        :see: kernel/bpf/arraymap.c:array_map_free_internal_structs
+        """
+        fields = [field for field in self.record if field.kind in _INTERNAL]
+        if fields:
+            for value in self.values_of_all():
+                for field in fields:
+                    self.env.fields.free(self, field, value + field.off)
+
+    def values_of_all(self) -> Iterator[int]:
+        """Addresses of the values of all elements; elements may be deleted meanwhile."""
+        return iter(())
+
+    def key_address(self, value: int) -> int:
+        """Where the key of the element with this value is; 0 when keys are not stored (arrays)."""
+        return 0
+
+    def key_of(self, value: int) -> bytes:
+        """The key of the element with this value."""
+        return raw.read_bytes(self.key_address(value), self.key_size)
 
     def map_free(self) -> None:
         """Free what elements hold; then free_memory()."""

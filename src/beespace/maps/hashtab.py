@@ -149,6 +149,16 @@ class HashMap(BpfMap):
             yield index
             index = following
 
+    def values_of_all(self) -> Iterator[int]:
+        """In the order of buckets."""
+        for index in self.elements():
+            for cpu in range(self.env.features.cpus if self.PERCPU else 1):
+                yield core.hash_value(self.state, index, cpu)
+
+    def key_address(self, value: int) -> int:
+        """In front of the value."""
+        return value - round8(self.key_size)
+
     def free_element_fields(self, index: int) -> None:
         """check_and_free_fields()."""
         for cpu in range(self.env.features.cpus if self.PERCPU else 1):

@@ -16,6 +16,7 @@ CLOCK_BOOTTIME = 7
 CLOCK_TAI = 11
 
 _TAI_OFFSET_NS = 37 * NSEC_PER_SEC  # since 2017
+_INITIAL_JIFFIES_SECONDS = 300
 _BOOT_REALTIME_NS = 1_735_689_600 * NSEC_PER_SEC  # 2025-01-01 00:00:00 UTC: the moment virtual kernels boot
 
 
@@ -57,6 +58,13 @@ class VirtualClock:
         if offset is None:
             raise InternalError(f"no clock {clock}")
         return self._now + offset
+
+    def jiffies64(self, hz: int) -> int:
+        """Ticks of *hz* a second; they start five minutes before a 32-bit counter wraps.
+
+        :see: include/linux/jiffies.h:INITIAL_JIFFIES
+        """
+        return (-_INITIAL_JIFFIES_SECONDS * hz & 0xFFFFFFFF) + self._now * hz // NSEC_PER_SEC
 
     def to_monotonic(self, clock: int, time_ns: int) -> int:
         """The CLOCK_MONOTONIC time at which *clock* shows *time_ns* (deadlines are kept on that scale)."""

@@ -15,6 +15,7 @@ from typing import Any
 import beespace
 from beespace.errors import SyscallError, Unsupported, VerifierError
 from beespace.kernel.seam import BpfKernel
+from beespace.sim import RealHost
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import (
     GetIdAttr,
@@ -49,6 +50,7 @@ _BATCH = {
 }
 
 
+_HOST = RealHost()
 _LOG_SIZE = 1 << 22  # as the recorder had: a longer log is ENOSPC
 
 
@@ -96,6 +98,7 @@ class Engine:
         self.kernel = self._make_kernel()
         self.cpus: int = self.kernel.features.cpus
         self._views: dict[int, memoryview] = {}
+        self._started_ns = _HOST.now_ns()
 
     def _make_kernel(self) -> Any:
         return beespace.Kernel(cpus=2)
@@ -103,10 +106,25 @@ class Engine:
     # One command; the attr comes back with its outputs.
     def _bpf(self, cmd: int, attr: bytearray) -> int:
         seam: BpfKernel = self.kernel
+        self._keep_pace()
         try:
             return seam.bpf(cmd, attr)
         except SyscallError as err:
             raise EngineError(err.errno or 0, attr=bytes(attr)) from None
+
+    # Simulated time follows the machine's, in which runners sleep: what is due by now happens before the next command.
+    def _keep_pace(self) -> None:
+        deferred = self.kernel.deferred
+        elapsed, self._started_ns = _HOST.now_ns() - self._started_ns, _HOST.now_ns()
+        deferred.advance_to(deferred.now_ns() + elapsed)
+
+    def sleep(self, seconds: float) -> None:
+        """As time.sleep(), in simulated time."""
+        self.kernel.advance(seconds=seconds)
+
+    def time(self) -> float:
+        """As time.time(), in simulated time."""
+        return float(self.kernel.clock.now_ns() / 1e9)
 
     # Loading
 
@@ -414,6 +432,9 @@ class LinuxEngine(Engine):
 
     def _make_kernel(self) -> Any:
         return beespace.LinuxKernel()
+
+    def _keep_pace(self) -> None:
+        """Time passes by itself."""
 
     def pin_cpu(self, cpu: int) -> None:
         """sched_setaffinity(2)."""

@@ -186,6 +186,10 @@ class Kernel(OpensObjects, _kernel.Kernel):
             options["pipeline"] = Pipeline(engine=Jit())
         super().__init__(cpus, seed, **options)
 
+    def advance_to(self, when_ns: int) -> int:
+        """advance() until CLOCK_MONOTONIC says *when_ns*; nothing when it is later already."""
+        return self.advance(ns=max(when_ns - self.clock.now_ns(), 0))
+
     def config(self) -> Mapping[str, str]:
         """See beespace.kernel.Kernel.config()."""
         return _kernel.Kernel.config(self)

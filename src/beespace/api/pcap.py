@@ -5,16 +5,25 @@ Why not a library: see docs/decisions/0003-pcap-files.md.
 
 from __future__ import annotations
 
+import mmap
 import struct
+import sys
+from array import array
 from collections.abc import Iterator
 from typing import BinaryIO
 
 from beespace.errors import PcapError
+from beespace.kernel.batch import Packets
+from beespace.kernel.packets import index_pcap
+from beespace.mem.mapping import buffer_address
 from beespace.values import frozen
 
-__all__ = ["LINKTYPE_ETHERNET", "Capture", "CapturedPacket", "PcapngWriter", "read_capture"]
+__all__ = [
+    "LINKTYPE_ETHERNET", "Capture", "CapturedPacket", "CapturedPackets", "PcapngWriter", "read_capture", "read_packets",
+]  # fmt: skip
 
 LINKTYPE_ETHERNET = 1
+_PCAP_HEADER_BYTES = 24
 _MAX_BLOCK_BYTES = 1 << 28  # a longer block or packet is a corrupted length
 
 _PCAP_MAGIC = {0xA1B2C3D4: 1000, 0xA1B23C4D: 1}  # magic -> nanoseconds of a timestamp fraction
@@ -73,6 +82,56 @@ def _open(path: str) -> BinaryIO:
         return open(path, "rb")
     except OSError as err:
         raise PcapError(err.strerror or str(err), path=path) from err
+
+
+@frozen
+class CapturedPackets:
+    """All packets of a capture, for run_many().
+
+    :ivar packets: with the times at which virtual time meets them.
+    :ivar wire_lengths: bytes on the wire.
+    """
+
+    packets: Packets
+    wire_lengths: array[int]
+
+
+def read_packets(path: str, start_ns: int = 0) -> CapturedPackets:
+    """A capture at once: of a pcap file in this machine's byte order nothing is copied, it is mapped.
+
+    :param start_ns: when the first packet comes, by CLOCK_MONOTONIC of the simulated kernel; the others as much later
+        as they were.
+    :raises PcapError: as read_capture().
+    """
+    with _open(path) as file:
+        magic = file.read(4)
+        fraction_ns = _PCAP_MAGIC.get(int.from_bytes(magic, sys.byteorder)) if len(magic) == 4 else None
+        if fraction_ns is not None and file.seek(0, 2) >= _PCAP_HEADER_BYTES:
+            return _mapped(file, path, fraction_ns, start_ns)
+    found = list(read_capture(path))
+    times = array("Q")
+    for number, packet in enumerate(found):
+        if number:
+            start_ns += max(packet.timestamp_ns - found[number - 1].timestamp_ns, 0)
+        times.append(start_ns)
+    plain = Packets.of(packet.data for packet in found)
+    packets = Packets(plain.view, plain.offsets, plain.lengths, times)
+    return CapturedPackets(packets, array("I", (packet.length for packet in found)))
+
+
+def _mapped(file: BinaryIO, path: str, fraction_ns: int, start_ns: int) -> CapturedPackets:
+    pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    base, size = buffer_address(pages), len(pages)
+    count, end = index_pcap(base, _PCAP_HEADER_BYTES, size, fraction_ns, 0, 0, 0, 0, 0)
+    if end != size:
+        for _ in read_capture(path):  # says what is wrong
+            pass
+        raise PcapError("truncated or corrupted", path=path, offset=end)
+    offsets, times = (array("Q", bytes(8 * count)) for _ in range(2))
+    lengths, wire = (array("I", bytes(4 * count)) for _ in range(2))
+    at, sizes, on_wire, when = (each.buffer_info()[0] for each in (offsets, lengths, wire, times))
+    index_pcap(base, _PCAP_HEADER_BYTES, size, fraction_ns, at, sizes, on_wire, when, start_ns)
+    return CapturedPackets(Packets(pages, offsets, lengths, times), wire)
 
 
 class _Source:

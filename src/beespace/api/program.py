@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import field
 from typing import TYPE_CHECKING, Any, SupportsBytes
@@ -16,8 +17,9 @@ from beespace.api.calls import Buffer
 from beespace.api.dump import read_xlated
 from beespace.btf import Codec, FuncProto, Ptr, StructValue, Void
 from beespace.elf import LinkedProgram, ProgSpec
-from beespace.errors import BtfError, SyscallError, Unsupported
+from beespace.errors import BtfError, InputError, SyscallError, Unsupported
 from beespace.isa.insn import Insn
+from beespace.kernel.batch import BatchResult, Packets, split
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import ProgTestRunAttr
 from beespace.uapi.enums import name_of
@@ -256,6 +258,10 @@ class Program:
         :raises SyscallError: ENOTSUPP for a program type that cannot be run, EINVAL, ENOSPC.
         """
         kernel = self._object.kernel
+        if data is not None and ctx is None and repeat == 1 and cpu is None and not flags and data_size_out is None:
+            quick = self._run_packet(data)
+            if quick is not None:
+                return quick
         if data is not None:
             if isinstance(data, int | str):
                 raise BtfError(f"prog {self.name}: {data!r} is no packet: give bytes")
@@ -289,6 +295,54 @@ class Program:
             duration_ns=record.duration,
             printk=tuple(_printk(kernel)[lines_before:]),
         )
+
+    # The short way for a packet alone: no attr, no buffers.
+    def _run_packet(self, data: Any) -> RunResult | None:
+        kernel: Any = self._object.kernel
+        if not isinstance(data, bytes) or not hasattr(kernel, "run_packet"):
+            return None
+        found = kernel.run_packet(self.fd, data)
+        return RunResult(found[0], found[1]) if found is not None else None
+
+    def run_many(self, packets: Iterable[Any] | Packets, *, threads: int = 1, data: bool = False) -> BatchResult:
+        """Run the program on each of *packets* (see run()), in order.
+
+        Programs that never call Python (engine "jit") run without it: a few ns for each packet, and *threads* at a
+        time, each on a share of the packets and on a CPU of its own, from 0. Others run one after another on the
+        same CPUs.
+
+        :param packets: bytes-like objects, or Packets, which are not copied. With times, virtual time follows them.
+        :param data: keep what the program made of each packet.
+        :raises InputError: more threads than the kernel has CPUs.
+        :raises SyscallError: as run().
+        """
+        kernel: Any = self._object.kernel
+        batch = Packets.of(packets)
+        if not 1 <= threads <= kernel.features.cpus:
+            raise InputError("threads of run_many()", expected=f"1 to {kernel.features.cpus}", found=threads)
+        found: BatchResult | None = None
+        if hasattr(kernel, "run_packets"):
+            found = kernel.run_packets(self.fd, batch, threads, data)
+        if found is None:
+            found = self._run_each(batch, threads, data)
+        elif batch.times_ns:
+            kernel.advance_to(batch.times_ns[-1])
+        return found
+
+    def _run_each(self, batch: Packets, threads: int, data: bool) -> BatchResult:
+        kernel: Any = self._object.kernel
+        retvals = array("i")
+        after: list[memoryview] = []
+        for cpu, (first, last) in enumerate(split(len(batch), threads)):
+            with kernel.on_cpu(cpu) if threads > 1 else nullcontext():
+                for number in range(first, last):
+                    if batch.times_ns is not None and hasattr(kernel, "advance_to"):
+                        kernel.advance_to(batch.times_ns[number])
+                    result = self.run(bytes(batch[number]))
+                    retvals.append(result.retval)
+                    if data:
+                        after.append(memoryview(result.data or b""))
+        return BatchResult(retvals, after if data else None)
 
     # The context's type: what the program's first parameter points to, if that is a struct.
     def _ctx_codec(self) -> Codec | None:

@@ -13,6 +13,7 @@ from beespace.values import frozen, mutable
 
 if TYPE_CHECKING:
     from beespace.btf import Btf
+    from beespace.decl.testrun import PacketPlan
 
 __all__ = [
     "Allow",
@@ -157,6 +158,7 @@ class ProgType:
         same helper id the first that holds counts, as in the kernel's switch statements.
     :ivar ret_range: inclusive range of R0 at exit, None for any; per attach type in ``ret_ranges``, where None is any.
     :ivar test_run: BPF_PROG_TEST_RUN: ``(TestRunRequest, TestRunEnv) -> TestRunResult`` (decl/testrun.py).
+    :ivar packet_plan: what ``test_run`` does with a packet alone, for batches; None: each takes the long way.
     """
 
     id: int
@@ -179,6 +181,7 @@ class ProgType:
     config: tuple[str, ...] = ()  # options it needs, see Features.configured()
     ref: str = ""
     test_run: Callable[..., Any] | None = None  # BPF_PROG_TEST_RUN; None: ENOTSUPP like the kernel
+    packet_plan: PacketPlan | None = None
     sleepable: str = "never"  # "never", "may", "always": BPF_F_SLEEPABLE
     sleepable_attach_types: frozenset[int] | None = None  # which of them may be sleepable; None: all
     load_attach_types: frozenset[int] | None = None  # expected_attach_type that PROG_LOAD accepts; None: not looked at

@@ -68,10 +68,12 @@ class Executable(Protocol):
     """A program an engine has prepared. What a run counted is in its RunState (insn_count, last_insn_idx).
 
     :ivar entry: address of native code ``u64 (*)(run words, u64 ctx)``, 0 when there is none.
+    :ivar is_native: that code never calls Python, as long as RunWords.now says what time it is.
     """
 
     program: XlatedProgram
     entry: int
+    is_native: bool
 
     def run(self, run: RunContext, ctx: int) -> int:
         """Execute with R1 = *ctx*, tail calls counted from 0; R0 as u64. Exceptions of Python helpers are re-raised."""

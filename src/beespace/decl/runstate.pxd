@@ -12,6 +12,7 @@ cdef struct RunWords:
     unsigned long long owner
     unsigned long long result
     unsigned long long mem
+    unsigned long long now
 
 cdef class RunState:
     cdef RunWords words

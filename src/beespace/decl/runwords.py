@@ -13,6 +13,7 @@
     56  u64 owner           PyObject * of the RunState
     64  u64 result          R0 of a tail call that was not native
     72  u64 mem             PyObject * of the AddressSpace
+    80  u64 now             1 + CLOCK_MONOTONIC while it cannot pass, 0: ask the run context
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from __future__ import annotations
 import ctypes
 
 __all__ = [
-    "RUN_ABORTED", "RUN_CPU", "RUN_INSN_COUNT", "RUN_INSN_LIMIT", "RUN_LAST_INSN_IDX", "RUN_OWNER", "RUN_RESULT",
-    "RUN_SP", "RUN_STACK", "RUN_TAIL_CALLS", "Words",
+    "RUN_ABORTED", "RUN_CPU", "RUN_INSN_COUNT", "RUN_INSN_LIMIT", "RUN_LAST_INSN_IDX", "RUN_NOW", "RUN_OWNER",
+    "RUN_RESULT", "RUN_SP", "RUN_STACK", "RUN_TAIL_CALLS", "Words",
 ]  # fmt: skip
 
 
@@ -40,6 +41,7 @@ class Words(ctypes.Structure):
         ("owner", ctypes.c_uint64),
         ("result", ctypes.c_uint64),
         ("mem", ctypes.c_uint64),
+        ("now", ctypes.c_uint64),
     )
 
 
@@ -54,3 +56,4 @@ RUN_LAST_INSN_IDX = 40
 RUN_INSN_LIMIT = 48
 RUN_OWNER = 56
 RUN_RESULT = 64
+RUN_NOW = 80

@@ -11,7 +11,33 @@ if TYPE_CHECKING:
     from beespace.decl.registry import Features
     from beespace.mem import AddressSpace, Region
 
-__all__ = ["TestRunEnv", "TestRunRequest", "TestRunResult"]
+__all__ = ["PacketPlan", "TestRunEnv", "TestRunRequest", "TestRunResult"]
+
+
+@frozen
+class PacketPlan:
+    """How a program type's test run lays out a packet, for batches: what ``test_run`` does without a context given.
+
+    :ivar frame_bytes: of the buffer; the packet starts ``headroom`` bytes into it.
+    :ivar min_bytes: of a packet, and ``max_bytes``; others take the long way, through ``test_run``.
+    :ivar ctx_bytes: of the context; it is zero but for ``words``: offset -> u32.
+    :ivar head: offset of the pointer to the buffer in the context; ``end``, ``data``, ``data_end`` and ``data_meta``
+        likewise. ``tailroom``: bytes between ``end`` and the end of the buffer.
+    """
+
+    frame_bytes: int
+    headroom: int
+    tailroom: int
+    min_bytes: int
+    max_bytes: int
+    ctx_bytes: int
+    data: int
+    data_end: int
+    data_meta: int
+    head: int
+    end: int
+    words: tuple[tuple[int, int], ...] = ()
+    not_attach_types: frozenset[int] = frozenset()  # with these expected, all take the long way
 
 
 @frozen

@@ -40,6 +40,7 @@ class InterpExecutable:
     """A decoded program. Runs may nest, and different runs may share it."""
 
     entry = 0
+    is_native = False
 
     def __init__(self, prog: XlatedProgram, meaning: Meaning, sink: Sink | None) -> None:
         self.program = prog

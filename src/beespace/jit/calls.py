@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from beespace.decl.func import FuncProto
 from beespace.decl.map import ENTRY_EMPTY, ENTRY_UNKNOWN, MapLayout, MapMeta
-from beespace.decl.runwords import RUN_CPU, RUN_RESULT, RUN_TAIL_CALLS
+from beespace.decl.runwords import RUN_CPU, RUN_NOW, RUN_RESULT, RUN_TAIL_CALLS
 from beespace.jit.lookup import find_function
 from beespace.jit.runtime import TAIL_CALL_DONE, TAIL_CALL_MISSED
 from beespace.uapi import bpf as uapi
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from beespace.jit.emit import FunctionEmitter
     from beespace.jit.module import Module
 
-__all__ = ["LOWERINGS", "Lowering", "lower_loop", "lower_tail_call", "lower_trampoline", "map_of"]
+__all__ = ["LOWERINGS", "Lowering", "lower_ktime", "lower_loop", "lower_tail_call", "lower_trampoline", "map_of"]
 
 Lowering = Callable[["FunctionEmitter", int], None]
 _MAX_LOOPS = 8 * 1024 * 1024  # BPF_MAX_LOOPS
@@ -229,6 +229,31 @@ def _processor_id(module: Module, idx: int) -> Lowering | None:
     return lambda e, at: e.write(0, _cpu(e))
 
 
+def lower_ktime(e: FunctionEmitter, idx: int) -> None:
+    """bpf_ktime_get_ns(): the run's words say where virtual time stands while it cannot pass."""
+    text = e.text
+    now = text.value(f"load i64, ptr {e.word(RUN_NOW)}")
+    known, ask, told = (text.new_label(name) for name in ("known", "ask", "told"))
+    text.emit(f"br i1 {text.compare('ne', 64, now, '0')}, label %{known}, label %{ask}")
+    text.label(ask)
+    site = e.module.call_site(idx)
+    answer = text.value(f"call i64 @bs_call(ptr %words, ptr {site}, i64 0, i64 0, i64 0, i64 0, i64 0)")
+    e.leave_if_aborted(idx)
+    asked = text.new_label("asked")
+    text.emit(f"br label %{asked}")
+    text.label(asked)
+    text.emit(f"br label %{told}")
+    text.label(known)
+    since = text.binary("sub", 64, now, "1")
+    text.emit(f"br label %{told}")
+    text.label(told)
+    e.write(0, text.value(f"phi i64 [ {since}, %{known} ], [ {answer}, %{asked} ]"))
+
+
+def _ktime(module: Module, idx: int) -> Lowering | None:
+    return lower_ktime
+
+
 # strncmp() by the host's C library, which LLVM knows.
 def _strncmp(module: Module, idx: int) -> Lowering | None:
     return _strncmp_call
@@ -251,5 +276,6 @@ LOWERINGS: dict[str, Callable[[Module, int], Lowering | None]] = {
     "bpf_map_update_elem": _update,
     "bpf_map_delete_elem": _delete,
     "bpf_get_smp_processor_id": _processor_id,
+    "bpf_ktime_get_ns": _ktime,
     "bpf_strncmp": _strncmp,
 }

@@ -55,7 +55,8 @@ class Jit:
         exports = ["prog", *(f"cb{insn_idx}" for insn_idx in callbacks)]
         library = self.backend.link(code, exports, module.symbols)
         keep = (library, tuple(module.sites.values()), self._trampolines, self._backend)
-        return JitExecutable(prog, library["prog"], {idx: library[f"cb{idx}"] for idx in callbacks}, keep)
+        entries = {idx: library[f"cb{idx}"] for idx in callbacks}
+        return JitExecutable(prog, library["prog"], entries, keep, module.is_native)
 
     def assembly(self, prog: XlatedProgram) -> str:
         """The machine code of *prog* as text, with the source it comes from."""

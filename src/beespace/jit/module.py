@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from beespace.decl.call import BoundCall
 from beespace.errors import InternalError
-from beespace.jit.calls import LOWERINGS, Lowering, lower_loop, lower_tail_call, lower_trampoline
+from beespace.jit.calls import LOWERINGS, Lowering, lower_ktime, lower_loop, lower_tail_call, lower_trampoline
 from beespace.jit.emit import FunctionEmitter
 from beespace.jit.flow import Function, functions
 from beespace.jit.runtime import CallSite, Trampolines
@@ -172,7 +172,12 @@ class Module:
         return (choose(self, idx) if choose is not None else None) or lower_trampoline
 
     def _is_checked(self, idx: int) -> bool:
-        return self._lowerings[idx] in (lower_trampoline, lower_tail_call)
+        return self._lowerings[idx] in (lower_trampoline, lower_tail_call, lower_ktime)
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the program stays in native code as long as RunWords.now says what time it is."""
+        return all(self._lowerings[idx] == lower_ktime for idx in self.sites)
 
 
 # bpf_loop() calls that the verifier found to have one callback and no flags.

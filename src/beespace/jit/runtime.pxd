@@ -25,6 +25,7 @@ cdef class JitExecutable:
     cdef readonly u64 entry
     cdef readonly dict callbacks
     cdef readonly object keep
+    cdef readonly bint is_native
     cdef u64 exception_cb
     cdef bint has_exception_cb
     cdef object __weakref__

@@ -199,13 +199,17 @@ class JitExecutable:
     :ivar callbacks: insn_idx of each subprogram that can be called back -> address of
         ``u64 (*)(run words, u64 r1, ..., u64 r5)``.
     :ivar keep: what the code refers to: its library, call sites.
+    :ivar is_native: it never calls Python, as long as RunWords.now says what time it is.
     """
 
-    def __init__(self, program: XlatedProgram, entry: int, callbacks: dict[int, int], keep: object) -> None:
+    def __init__(
+        self, program: XlatedProgram, entry: int, callbacks: dict[int, int], keep: object, is_native: bool
+    ) -> None:
         self.program = program
         self.entry = entry
         self.callbacks = callbacks
         self.keep = keep
+        self.is_native = is_native
         exception_cb = next((s.start for s in program.subprogs if s.is_exception_cb), -1)
         self.exception_cb = program.text + _INSN_BYTES * exception_cb if exception_cb >= 0 else 0
         self.has_exception_cb = exception_cb >= 0

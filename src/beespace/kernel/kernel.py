@@ -18,6 +18,7 @@ from beespace.decl.prog import Caps
 from beespace.decl.registry import Features, Registry
 from beespace.errors import ENOTSUPP, InternalError, SyscallError, Unsupported
 from beespace.kernel import btf_cmds, map_cmds, obj_cmds, prog_cmds, run_cmds
+from beespace.kernel.batch import run_batch
 from beespace.kernel.bpffs import BpfFs
 from beespace.kernel.btf_cmds import BtfObject
 from beespace.kernel.config import machine_config
@@ -35,7 +36,7 @@ from beespace.maps.declared import declared_storage
 from beespace.maps.env import Descriptors, MapEnv
 from beespace.maps.ringbuf import RingbufMap
 from beespace.mem import PAGE_BYTES, AddressSpace
-from beespace.sim import Choices, ContextKind, VirtualClock
+from beespace.sim import CLOCK_MONOTONIC, Choices, ContextKind, VirtualClock
 from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import COMMANDS as ATTRS
 from beespace.uapi.attr import unpack_attr
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from beespace.btf import Btf, BtfRecord
     from beespace.kernel.asyncinfo import TimerInfo, WorkInfo
     from beespace.kernel.poll import Waiter
+    from beespace.kernel.batch import BatchResult, Packets
     from beespace.kernel.prog import BpfProg
     from beespace.kernel.run import TraceLine
     from beespace.kernel.usermem import UserMemory
@@ -490,6 +492,25 @@ class Kernel:
     def runs(self) -> RunPool:
         """Where runs come from."""
         return self._runs
+
+    def run_packet(self, fd: int, data: bytes) -> tuple[int, bytes] | None:
+        """A test run of a packet alone, the short way: (R0 as s32, the packet afterwards); None: not this one."""
+        if self._closed or self.host is not None:
+            return None
+        prog: BpfProg = self.get_file(fd, "prog").obj
+        runner = self._runs.take_runner(prog)
+        if runner is None:
+            return None
+        try:
+            return runner.run_one(data, self.current_cpu, self.clock.now_ns(CLOCK_MONOTONIC))
+        finally:
+            self._runs.put_runner(runner)
+
+    def run_packets(self, fd: int, packets: Packets, threads: int, want_data: bool) -> BatchResult | None:
+        """BPF_PROG_TEST_RUN of many packets alone; None: these have to go the long way."""
+        self._check_open()
+        prog: BpfProg = self.get_file(fd, "prog").obj
+        return run_batch(self, prog, packets, threads, want_data)
 
     def call_rcu(self, callback: Callable[[], None]) -> None:
         """Call *callback* when the programs that run now have left."""

@@ -28,6 +28,7 @@ class BpfProg:
     :ivar load_time: ns of CLOCK_BOOTTIME; ``created_by_uid`` of the loading task.
     :ivar text: the guest addresses its instructions have (nothing is stored there).
     :ivar func_info: the records as loaded, ``line_info`` likewise.
+    :ivar prepared: what executable() gave.
     :ivar unsupported: why it cannot run, None when it can.
     :ivar run_time_ns: with BPF_ENABLE_STATS, ``run_cnt`` likewise.
     """
@@ -56,7 +57,7 @@ class BpfProg:
     recursion_misses: int = 0
     streams: Any = None
     unsupported: Unsupported | None = None
-    _executable: Executable | None = None
+    prepared: Executable | None = None
 
     def executable(self, kernel: Kernel) -> Executable:
         """The program as the kernel's engine prepared it, at first use.
@@ -65,9 +66,9 @@ class BpfProg:
         """
         if self.unsupported is not None:
             raise self.unsupported
-        if self._executable is None:
-            self._executable = kernel.pipeline.engine.prepare(self.xlated)
-        return self._executable
+        if self.prepared is None:
+            self.prepared = kernel.pipeline.engine.prepare(self.xlated)
+        return self.prepared
 
     def owner(self) -> ProgOwner:
         """What program arrays compare."""

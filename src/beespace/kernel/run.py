@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from beespace.decl.runstate import RunState
 from beespace.errors import GuestFault, InternalError
 from beespace.mem import raw
-from beespace.sim import CLOCK_MONOTONIC, NSEC_PER_SEC
+from beespace.sim import CLOCK_MONOTONIC, NSEC_PER_SEC, VirtualClock
 from beespace.uapi import bpf as uapi
 from beespace.values import frozen
 
 if TYPE_CHECKING:
     from beespace.decl.run import Executable
     from beespace.kernel.kernel import Kernel
+    from beespace.kernel.packets import PacketRunner
     from beespace.kernel.prog import BpfProg
     from beespace.maps.base import BpfMap
     from beespace.mem import Region
@@ -100,6 +101,7 @@ class RunPool:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
         self._idle: dict[tuple[str, int], list[Region]] = {}
+        self._runners: dict[int, list[PacketRunner]] = {}  # slot of the text -> idle ones
         self._texts: dict[int, BpfProg] = {}  # slot of the text's region -> program
 
     def add(self, prog: BpfProg) -> None:
@@ -109,6 +111,8 @@ class RunPool:
     def forget(self, prog: BpfProg) -> None:
         """A program is gone."""
         self._texts.pop(prog.text.slot, None)
+        for runner in self._runners.pop(prog.text.slot, ()):
+            self._free_runner(runner)
 
     def prog_at(self, text_address: int) -> BpfProg:
         """The program an address of text belongs to. :raises GuestFault: none."""
@@ -179,8 +183,48 @@ class RunPool:
         current = cpus.current
         return nullcontext() if current.cpu == cpu else cpus.enter(current.kind, cpu)
 
+    def take_runner(self, prog: BpfProg) -> PacketRunner | None:
+        """Whoever runs *prog* on packets from now on until put_runner(); None when it has to go the long way.
+
+        The caller is a reader of RCU where others could free what the program uses.
+
+        It has when it calls Python, when its type has no PacketPlan, when runs are counted or timed.
+        """
+        kernel, idle = self._kernel, self._runners.get(prog.text.slot)
+        if idle and idle[-1].executable is prog.prepared and not kernel.stats_enabled:
+            return idle.pop()
+        plan = prog.prog_type.packet_plan
+        if plan is None or prog.expected_attach_type in plan.not_attach_types:
+            return None
+        executable = prog.executable(kernel)
+        if not executable.is_native or kernel.stats_enabled or not isinstance(kernel.clock, VirtualClock):
+            return None
+        from beespace.kernel.packets import PacketRunner
+
+        self._runners.setdefault(prog.text.slot, [])
+        frame, ctx = self.borrow("packet frame", plan.frame_bytes), self.borrow("packet ctx", plan.ctx_bytes)
+        stack = self.borrow("stack", STACK_BYTES)
+        run = KernelRun(kernel, prog, 0, stack)
+        return PacketRunner(kernel, prog, executable, plan, run, [frame, ctx, stack])
+
+    def put_runner(self, runner: PacketRunner) -> None:
+        """Take back what take_runner() gave."""
+        idle = self._runners.get(runner.prog.text.slot)
+        if idle is not None and runner.executable is runner.prog.prepared:
+            idle.append(runner)
+        else:
+            self._free_runner(runner)
+
+    def _free_runner(self, runner: PacketRunner) -> None:
+        for region in runner.regions:
+            self.give_back(region)
+
     def close(self) -> None:
         """Free idle memory."""
+        for runners in self._runners.values():
+            for runner in runners:
+                self._free_runner(runner)
+        self._runners.clear()
         for idle in self._idle.values():
             for region in idle:
                 self._kernel.space.free(region)

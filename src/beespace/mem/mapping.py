@@ -8,7 +8,7 @@ from typing import Any
 
 from beespace.errors import SyscallError
 
-__all__ = ["Mapping"]
+__all__ = ["Mapping", "buffer_address"]
 
 _PROT_NONE = 0  # the module mmap has no name for it
 _MAP_FIXED = 0x10
@@ -35,11 +35,11 @@ _release_buffer.argtypes = (ctypes.POINTER(_PyBuffer),)
 _release_buffer.restype = None
 
 
-# Where the pages of an mmap are, readable or not.
-def _buffer_address(pages: _mmap.mmap) -> int:
+def buffer_address(data: object) -> int:
+    """Where the memory of an object with the buffer protocol is (readable or not); the caller keeps it there."""
     view = _PyBuffer()
-    _get_buffer(pages, ctypes.byref(view), 0)
-    address: int = view.buf
+    _get_buffer(data, ctypes.byref(view), 0)
+    address: int = view.buf or 0
     _release_buffer(ctypes.byref(view))
     return address
 
@@ -62,7 +62,7 @@ class Mapping:
             self._pages = _mmap.mmap(-1, whole, flags=flags, prot=_PROT_NONE)
         except OSError as err:
             raise SyscallError(err.errno or 0, f"mmap of {whole:#x} bytes", hint="is RLIMIT_AS set?") from None
-        start = _buffer_address(self._pages)
+        start = buffer_address(self._pages)
         self.address = -(-start // align) * align
         self.size = size
 

@@ -11,7 +11,7 @@ from beespace.subsys.net import fields
 from beespace.subsys.net.ld_abs import bpf_gen_ld_abs
 from beespace.subsys.net.skb import bpf_prog_test_run_skb
 from beespace.subsys.net.struct_access import nf_conntrack_btf_struct_access
-from beespace.subsys.net.xdp import bpf_prog_test_run_xdp
+from beespace.subsys.net.xdp import XDP_PACKETS, bpf_prog_test_run_xdp
 from beespace.uapi.bpf import (
     BPF_CGROUP_INET_EGRESS,
     BPF_CGROUP_INET_INGRESS,
@@ -166,7 +166,7 @@ PROG_TYPES = (
         ),
         protos=_XDP, attach_types=(BPF_XDP, BPF_XDP_DEVMAP, BPF_XDP_CPUMAP), may_write_pkt=True,
         direct_pkt_access=True, net_admin=True, since="4.8", ref="net/core/filter.c:xdp_prog_ops",
-        test_run=bpf_prog_test_run_xdp, btf_struct_access=nf_conntrack_btf_struct_access,
+        test_run=bpf_prog_test_run_xdp, packet_plan=XDP_PACKETS, btf_struct_access=nf_conntrack_btf_struct_access,
     ),
     ProgType(
         BPF_PROG_TYPE_CGROUP_SKB, "cgroup_skb", "__sk_buff", "sk_buff",

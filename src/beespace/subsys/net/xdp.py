@@ -8,7 +8,7 @@ from __future__ import annotations
 from errno import EACCES, EFAULT, EINVAL, ENODEV, ENOMEM
 
 from beespace.decl import RunContext, implements
-from beespace.decl.testrun import TestRunEnv, TestRunRequest, TestRunResult
+from beespace.decl.testrun import PacketPlan, TestRunEnv, TestRunRequest, TestRunResult
 from beespace.decl.words import s32
 from beespace.errors import SyscallError, Unsupported
 from beespace.mem import raw
@@ -16,7 +16,7 @@ from beespace.subsys.net.context import XDP, PacketContext, packet_of
 from beespace.subsys.net.testrun import ETH_HLEN, LOOPBACK_IFINDEX, read_ctx
 from beespace.uapi import bpf as uapi
 
-__all__ = ["bpf_prog_test_run_xdp"]
+__all__ = ["XDP_PACKETS", "bpf_prog_test_run_xdp"]
 
 # Offsets in struct xdp_md.
 _DATA, _DATA_END, _DATA_META, _INGRESS_IFINDEX, _RX_QUEUE_INDEX, _EGRESS_IFINDEX = range(0, 24, 4)
@@ -27,6 +27,19 @@ _TAILROOM = 320  # SKB_DATA_ALIGN(sizeof(struct skb_shared_info))
 _FRAME_HEADER = 40  # sizeof(struct xdp_frame), kept free at the start of the headroom
 _FRAG_BYTES, _MAX_FRAGS = 4096, 17  # PAGE_SIZE, MAX_SKB_FRAGS
 _META_MAX = 255  # type_max(skb_shared_info.meta_len)
+
+
+XDP_PACKETS = PacketPlan(
+    frame_bytes=_FRAME_BYTES,
+    headroom=_HEADROOM,
+    tailroom=_TAILROOM,
+    min_bytes=ETH_HLEN,
+    max_bytes=_FRAME_BYTES - _HEADROOM - _TAILROOM,
+    ctx_bytes=XDP.size,
+    **{name: XDP.offsets[name][0] for name in ("data", "data_end", "data_meta", "head", "end")},
+    words=((_INGRESS_IFINDEX, LOOPBACK_IFINDEX),),
+    not_attach_types=frozenset({uapi.BPF_XDP_DEVMAP, uapi.BPF_XDP_CPUMAP}),
+)
 
 
 def bpf_prog_test_run_xdp(request: TestRunRequest, env: TestRunEnv) -> TestRunResult:

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
 
     from beespace.btf import Btf, BtfRecord
     from beespace.kernel.asyncinfo import TimerInfo, WorkInfo
-    from beespace.kernel.poll import Waiter
     from beespace.kernel.batch import BatchResult, Packets
+    from beespace.kernel.poll import Waiter
     from beespace.kernel.prog import BpfProg
     from beespace.kernel.run import TraceLine
     from beespace.kernel.usermem import UserMemory

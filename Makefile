@@ -49,6 +49,10 @@ oracle: setup ## examples, tests and scenarios on both kernels (needs bpf(2)), t
 	$(RUN) beespace diff examples/flows/flows.bpf.o --pcap examples/flows/traffic.pcap
 	$(RUN) beespace fuzz --count 50000
 
+.PHONY: prune-check
+prune-check: setup ## a million programs verified with and without pruning (hours); COUNT=N for fewer
+	.venv/bin/python tools/prune_check.py $(or $(COUNT),1000000)
+
 SELFTESTS ?= $(HOME)/.cache/beespace/selftests
 conformance: setup ## our verdicts on the kernel's selftests beside those of Linux 6.18 (VERDICTS=csv of recorded verdicts)
 	tools/build_selftests.sh $(SELFTESTS)

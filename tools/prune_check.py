@@ -3,9 +3,9 @@
     python tools/prune_check.py [COUNT] [--seed N] [--jobs N] [--mixed] [--objects FOLDER] [--limit INSNS]
 
 Generated are programs whose paths meet with different values (--mixed: those of `beespace fuzz`, with loops, maps and
-functions). Each accepted program is verified again with every path walked to its end, up to --limit instructions. Prints how many
-were the same, how many have too many paths, and every one that is accepted only with pruning; exits with 1 if there is
-one. Generated programs are reproducible by their seed.
+functions). Each accepted program is verified again with every path walked to its end, up to --limit instructions.
+Prints how many were the same, how many have too many paths, and every one that is accepted only with pruning; exits
+with 1 if there is one. Generated programs are reproducible by their seed.
 """
 
 from __future__ import annotations

@@ -216,10 +216,15 @@ class SeamCalls:
         license_: bytes = b"GPL",
         log_level: int = 0,
         log_size: int = 0,
+        kfuncs: Mapping[str, int] | None = None,
         **more: int | bytes,
     ) -> int | str:
-        """BPF_PROG_LOAD of assembly; the log is in ``self.log``. Syscall programs are sleepable."""
-        insns = encode_insns(assemble(source).link(maps))
+        """BPF_PROG_LOAD of assembly; the log is in ``self.log``. Syscall programs are sleepable.
+
+        :param kfuncs: name -> BTF id in vmlinux.
+        """
+        calls = {name: (btf_id, 0) for name, btf_id in (kfuncs or {}).items()}
+        insns = encode_insns(assemble(source).link(maps, calls))
         code, name, log = Buf(insns), Buf(license_ + b"\0"), Buf(log_size)
         attr = ProgLoadAttr(
             prog_type=prog_type,

@@ -125,13 +125,16 @@ class _Found:
 class _Walker:
     # btf_struct_walk(): from a struct and an offset to what is there.
 
-    def __init__(self, env: Env, btf: Btf, off: int, size: int, flag: int, quiet: bool) -> None:
+    def __init__(
+        self, env: Env, btf: Btf, off: int, size: int, flag: int, quiet: bool, flexible: bool = True
+    ) -> None:  # fmt: skip
         self.env = env
         self.btf = btf
         self.off = off
         self.size = size
         self.flag = flag  # PTR_UNTRUSTED once a union was crossed
         self.quiet = quiet
+        self.flexible_arrays = flexible  # may be walked into: how many elements there are is not known
 
     def fail(self, errno: int, message: str) -> None:
         if self.quiet:
@@ -162,7 +165,7 @@ class _Walker:
     def flexible(self, t: Struct | Union, off: int) -> tuple[int, int] | None:
         # Past the end: in the elements of a flexible array member? None: of integers.
         btf = self.btf
-        if t.members:
+        if t.members and self.flexible_arrays:
             last = t.members[-1]
             array = btf.type(btf.skip_mods_and_typedefs(last.type))
             at = last.bit_offset // 8
@@ -264,7 +267,7 @@ def _struct_access(env: Env, reg: RegState, off: int, size: int) -> _Found | Non
         for field in record or ():
             if off < field.off + field.size and field.off < off + size:
                 env.reject(EACCES, f"direct access to {FIELD_NAMES[field.kind]} is disallowed")
-    walker = _Walker(env, btf, off, size, 0, False)
+    walker = _Walker(env, btf, off, size, 0, False, not is_alloc(reg.type))
     btf_id = reg.btf_id
     try:
         while True:
@@ -278,16 +281,19 @@ def _struct_access(env: Env, reg: RegState, off: int, size: int) -> _Found | Non
         env.reject(_EFAULT, err.message)
 
 
-def struct_ids_match(env: Env, btf: Btf, btf_id: int, off: int, need: Btf, need_id: int, strict: bool) -> bool:
+def struct_ids_match(
+    env: Env, btf: Btf, btf_id: int, off: int, need: Btf, need_id: int, strict: bool, flexible: bool = True
+) -> bool:  # fmt: skip
     """Is there a struct *need_id* at *off* of struct *btf_id*, itself or nested in it?
 
     :param strict: not nested.
+    :param flexible: in a flexible array at its end, too.
     """
     if off == 0 and types_are_same(btf, btf_id, need, need_id):
         return True
     if strict:
         return False
-    walker = _Walker(env, btf, off, 1, 0, True)
+    walker = _Walker(env, btf, off, 1, 0, True, flexible)
     try:
         while True:
             found = walker.walk(btf_id, off)

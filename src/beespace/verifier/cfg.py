@@ -378,7 +378,7 @@ def _num_params(env: Env, rec: InsnRec) -> int | None:
         return len(proto.args) if proto is not None else None
     if rec.is_kfunc_call:
         meta = find_kfunc(env, rec)
-        return len(meta.params) if meta is not None else None
+        return len(meta.params) if meta is not None and meta.flags is not None else None
     return None
 
 

@@ -202,6 +202,7 @@ class Env:
         self.ptype: ProgType = None  # type: ignore[assignment]  # set by verify()
         self.attach: Any = None  # attach.AttachTarget
         self.kfuncs: dict[tuple[int, int], Any] = {}  # (func_id, offset) -> kfuncs.KfuncMeta
+        self.kfunc_params: dict[tuple[int, int], Any] = {}  # (func_id, id(Btf)) -> kfuncparams.KfuncParam, ...
         self.liveness: Any = None  # liveness.Liveness
         self.scc_visits: dict[tuple[int, ...], Any] = {}
         self.struct_metas: dict[int, Any] = {}  # id(Btf) -> {type id: BtfRecord}

@@ -31,7 +31,8 @@ _S32 = (-(1 << 31), (1 << 31) - 1)
 def process_exit(env: Env, exception_exit: bool) -> bool:
     """BPF_EXIT, or bpf_throw(). True: the path ends, else the caller goes on."""
     outermost = len(env.cur.frames) == 1
-    check_resource_leak(env, exception_exit, outermost, "BPF_EXIT instruction in main prog")
+    where = "bpf_throw" if exception_exit else "BPF_EXIT instruction in main prog"
+    check_resource_leak(env, exception_exit, exception_exit or outermost, where)
     if exception_exit:
         return True
     if not outermost:

@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from beespace.btf import Func, FuncProto, Param
-from beespace.errors import BpfError, BtfError
+from beespace.errors import BpfError, BtfError, Unsupported
 from beespace.uapi import bpf as uapi
 from beespace.values import frozen
 from beespace.verifier.env import EINVAL, ENOTSUPP, EPROTO
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from beespace.btf import Btf
     from beespace.verifier.env import Env
 
-__all__ = ["KfuncMeta", "add_kfunc_call", "find_kfunc"]
+__all__ = ["KfuncMeta", "add_kfunc_call", "check_kfuncs_found", "find_kfunc", "resolve_kfunc_flags"]
 
 MAX_KFUNC_DESCS = 256
-_ENOENT, _E2BIG = 2, 7
+_E2BIG = 7
+# xdp_metadata_kfunc_ids
+_DEVICE_BOUND = ("bpf_xdp_metadata_rx_timestamp", "bpf_xdp_metadata_rx_hash", "bpf_xdp_metadata_rx_vlan_tag")
 
 
 @frozen
@@ -94,8 +97,26 @@ def add_kfunc_call(env: Env, func_id: int, offset: int) -> None:
     proto = btf.type(func.type)
     if not isinstance(proto, FuncProto):
         env.reject(EINVAL, f"kernel function btf_id {func_id} does not have a valid func_proto")
-    flags = env.registry.kfunc_flags(env.prog_type, func.name, env.program.expected_attach_type, env.program)
-    env.kfuncs[func_id, offset] = KfuncMeta(func.name, func_id, btf, proto, flags, offset == 0)
+    if func.name in _DEVICE_BOUND and offset == 0:
+        _check_device_bound(env)
+    env.kfuncs[func_id, offset] = KfuncMeta(func.name, func_id, btf, proto, _flags(env, func.name), offset == 0)
+
+
+def _flags(env: Env, name: str) -> int | None:
+    return env.registry.kfunc_flags(env.prog_type, name, env.program.expected_attach_type, env.program)
+
+
+def resolve_kfunc_flags(env: Env) -> None:
+    """What the program may call, once it is known what it attaches to (an extension calls what its target may)."""
+    for key, meta in env.kfuncs.items():
+        env.kfuncs[key] = replace(meta, flags=_flags(env, meta.name))
+
+
+def _check_device_bound(env: Env) -> None:
+    # bpf_dev_bound_kfunc_check(): what the device knows of a packet
+    if env.program.prog_flags & uapi.BPF_F_XDP_DEV_BOUND_ONLY:
+        raise Unsupported("programs bound to a device")
+    env.reject(EINVAL, "metadata kfuncs require device-bound program")
 
 
 def _btf_of(env: Env, offset: int) -> Btf:
@@ -117,3 +138,10 @@ def _btf_of(env: Env, offset: int) -> Btf:
         env.verbose("BTF fd for kfunc is not a module BTF\n")
         env.reject(EINVAL, "failed to find BTF for kernel function")
     return btf
+
+
+def check_kfuncs_found(env: Env) -> None:
+    """A weak kfunc that this kernel lacks is called only where no path goes (fixup_kfunc_call())."""
+    for rec in env.insns:
+        if rec.is_kfunc_call and rec.imm == 0 and rec.seen:
+            env.reject(EINVAL, "invalid kernel function call not eliminated in verifier pass")

@@ -271,6 +271,8 @@ class _Names:
     def call(self, insn: Insn) -> str | None:
         if insn.src_reg != uapi.BPF_PSEUDO_KFUNC_CALL:
             return None
+        if insn.imm == 0 and insn.off == 0:
+            return ""  # a weak one that is not there
         meta = self._env.kfuncs.get((insn.imm, insn.off))
         return meta.name if meta is not None else None
 

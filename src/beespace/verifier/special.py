@@ -16,18 +16,30 @@ __all__ = [
     "ASYNC_CALLBACK_KFUNCS",
     "CALLBACK_HELPERS",
     "CALLBACK_KFUNCS",
+    "DYNPTR_FROM_KFUNCS",
     "DYNPTR_REF_HELPERS",
     "GRAPH_API_KFUNCS",
+    "GRAPH_INSERT_KFUNCS",
+    "GRAPH_NODE_KFUNCS",
+    "GRAPH_ROOT_KFUNCS",
+    "IRQ_KFUNCS",
+    "ITER_NUM_KFUNCS",
     "LIST_API_KFUNCS",
     "MAP_HELPERS",
     "MAP_READ_WRITE_HELPERS",
     "MAX_SIZE_HELPERS",
+    "OBJ_DROP_KFUNCS",
     "PTR_CAST_HELPERS",
     "RBTREE_API_KFUNCS",
+    "RES_SPIN_KFUNCS",
+    "RES_SPIN_LOCKS",
+    "SPIN_ALLOWED_KFUNCS",
     "STORAGE_GET_HELPERS",
     "SYNC_CALLBACK_HELPERS",
     "SYNC_CALLBACK_KFUNCS",
     "TASK_WORK_KFUNCS",
+    "UNTRUSTED_RESULT_KFUNCS",
+    "VOID_ACQUIRE_KFUNCS",
 ]
 
 # Helpers that may be called while a lock is held (do_check(): bpf_spin_lock() makes everything short).
@@ -111,7 +123,7 @@ MAX_SIZE_HELPERS = frozenset(
     )
 )
 
-TASK_WORK_KFUNCS = frozenset(("bpf_task_work_schedule_signal", "bpf_task_work_schedule_resume"))
+TASK_WORK_KFUNCS = frozenset(("bpf_task_work_schedule_signal_impl", "bpf_task_work_schedule_resume_impl"))
 SYNC_CALLBACK_KFUNCS = frozenset(("bpf_rbtree_add_impl",))
 ASYNC_CALLBACK_KFUNCS = frozenset(("bpf_wq_set_callback_impl",)) | TASK_WORK_KFUNCS
 CALLBACK_KFUNCS = SYNC_CALLBACK_KFUNCS | ASYNC_CALLBACK_KFUNCS
@@ -136,3 +148,38 @@ RBTREE_API_KFUNCS = frozenset(
     )
 )
 GRAPH_API_KFUNCS = LIST_API_KFUNCS | RBTREE_API_KFUNCS | {"bpf_refcount_acquire_impl"}
+ITER_NUM_KFUNCS = frozenset(("bpf_iter_num_new", "bpf_iter_num_next", "bpf_iter_num_destroy"))
+RES_SPIN_LOCKS = frozenset(("bpf_res_spin_lock", "bpf_res_spin_lock_irqsave"))
+RES_SPIN_KFUNCS = RES_SPIN_LOCKS | {"bpf_res_spin_unlock", "bpf_res_spin_unlock_irqrestore"}
+# may be called while a lock is held (kfunc_spin_allowed())
+SPIN_ALLOWED_KFUNCS = GRAPH_API_KFUNCS | ITER_NUM_KFUNCS | RES_SPIN_KFUNCS
+# take the object over: the program keeps a pointer that does not own it
+GRAPH_INSERT_KFUNCS = frozenset(("bpf_list_push_front_impl", "bpf_list_push_back_impl", "bpf_rbtree_add_impl"))
+# Special field of a graph -> kfuncs that take its root, kfuncs that take a node.
+GRAPH_ROOT_KFUNCS = {uapi.BPF_LIST_HEAD: LIST_API_KFUNCS, uapi.BPF_RB_ROOT: RBTREE_API_KFUNCS}
+GRAPH_NODE_KFUNCS = {
+    uapi.BPF_LIST_NODE: frozenset(("bpf_list_push_front_impl", "bpf_list_push_back_impl")),
+    uapi.BPF_RB_NODE: frozenset(("bpf_rbtree_add_impl", "bpf_rbtree_remove", "bpf_rbtree_left", "bpf_rbtree_right")),
+}
+# kfunc -> the type of dynptr it makes
+DYNPTR_FROM_KFUNCS = {
+    "bpf_dynptr_from_skb": uapi.DYNPTR_TYPE_SKB,
+    "bpf_dynptr_from_xdp": uapi.DYNPTR_TYPE_XDP,
+    "bpf_dynptr_from_skb_meta": uapi.DYNPTR_TYPE_SKB_META,
+}
+# allocated object -> the one kfunc that gives it back
+OBJ_DROP_KFUNCS = {
+    uapi.PTR_TO_BTF_ID | uapi.MEM_ALLOC: "bpf_obj_drop_impl",
+    uapi.PTR_TO_BTF_ID | uapi.MEM_ALLOC | uapi.MEM_PERCPU: "bpf_percpu_obj_drop_impl",
+}
+# kfunc -> (interrupts off, enum irq_kfunc_class)
+IRQ_KFUNCS = {
+    "bpf_local_irq_save": (True, uapi.IRQ_NATIVE_KFUNC),
+    "bpf_local_irq_restore": (False, uapi.IRQ_NATIVE_KFUNC),
+    "bpf_res_spin_lock_irqsave": (True, uapi.IRQ_LOCK_KFUNC),
+    "bpf_res_spin_unlock_irqrestore": (False, uapi.IRQ_LOCK_KFUNC),
+}
+# return a pointer that has to be given back although their C type is void *
+VOID_ACQUIRE_KFUNCS = frozenset(("bpf_obj_new_impl", "bpf_percpu_obj_new_impl", "bpf_refcount_acquire_impl"))
+# return a pointer that the kernel does not vouch for
+UNTRUSTED_RESULT_KFUNCS = frozenset(("bpf_get_kmem_cache",))

@@ -17,11 +17,12 @@ from beespace.verifier.env import EINVAL
 from beespace.verifier.exits import process_exit
 from beespace.verifier.insns import InsnRec
 from beespace.verifier.jumps import transfer_cond_jump, transfer_may_goto
+from beespace.verifier.kfuncmeta import find_kfunc
 from beespace.verifier.kfuncs import check_kfunc_call
 from beespace.verifier.memory import check_ptr_off_reg
 from beespace.verifier.paths import push_stack
 from beespace.verifier.refs import check_resource_leak
-from beespace.verifier.special import ALLOWED_UNDER_LOCK
+from beespace.verifier.special import ALLOWED_UNDER_LOCK, SPIN_ALLOWED_KFUNCS
 from beespace.verifier.stack import write_stack
 from beespace.verifier.state import NOT_INIT_REG, UNKNOWN_REG, RegState, const_reg, pointer
 from beespace.verifier.subcalls import check_func_call
@@ -102,6 +103,8 @@ def _call(env: Env, rec: InsnRec) -> bool:
     if rec.is_pseudo_call:
         check_func_call(env, rec)
     elif rec.is_kfunc_call:
+        if env.cur.active_locks and not _allowed_under_lock(env, rec):
+            env.reject(EINVAL, "function calls are not allowed while holding a lock")
         ends = check_kfunc_call(env, rec)
     else:
         if env.cur.active_locks and rec.imm not in ALLOWED_UNDER_LOCK:
@@ -111,6 +114,11 @@ def _call(env: Env, rec: InsnRec) -> bool:
         return process_exit(env, True)
     env.scratched_regs |= 1
     return False
+
+
+def _allowed_under_lock(env: Env, rec: InsnRec) -> bool:
+    meta = find_kfunc(env, rec)
+    return meta is not None and meta.special and meta.name in SPIN_ALLOWED_KFUNCS
 
 
 def _imm64(env: Env, rec: InsnRec) -> RegState:

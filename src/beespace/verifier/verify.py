@@ -24,6 +24,7 @@ from beespace.verifier.cfg import (
 from beespace.verifier.env import Env, Reject, VerifierOptions, VerifyEvent
 from beespace.verifier.explore import do_check_main, do_check_subprogs
 from beespace.verifier.fastcall import mark_fastcall_patterns, removable_spills_fills
+from beespace.verifier.kfuncmeta import check_kfuncs_found, resolve_kfunc_flags
 from beespace.verifier.liveness import Liveness
 from beespace.verifier.log import BPF_LOG_STATS
 from beespace.verifier.maxstack import check_max_stack_depth
@@ -87,6 +88,8 @@ def _check(env: Env) -> set[int]:
     compute_postorder(env)
     env.liveness = Liveness(env)
     check_attach_target(env)
+    if env.prog_type != env.prog_type_loaded:
+        resolve_kfunc_flags(env)
     compute_scc(env)
     compute_live_registers(env)
     mark_fastcall_patterns(env)
@@ -96,6 +99,7 @@ def _check(env: Env) -> set[int]:
     env.walking = False
     nops = removable_spills_fills(env)
     check_max_stack_depth(env)
+    check_kfuncs_found(env)
     return nops
 
 

@@ -94,6 +94,7 @@ ARENA = MapType(
     create_flags=_CREATE_FLAGS,
     required_flags=uapi.BPF_F_MMAPABLE,
     value_access=False,
+    direct_value=True,
     since="6.9",
     ref="kernel/bpf/arena.c:arena_map_ops",
     storage=ArenaMap,

@@ -46,7 +46,7 @@ __all__ = [
 ]
 
 _EFAULT = 14
-WALK_SCALAR, WALK_PTR, WALK_STRUCT = range(3)
+WALK_SCALAR, WALK_PTR, WALK_PTR_UNTRUSTED, WALK_STRUCT = range(4)
 _TAGS = {"user": uapi.MEM_USER, "percpu": uapi.MEM_PERCPU, "rcu": uapi.MEM_RCU}
 # register types that stand for a kernel struct
 REG2BTF = {
@@ -213,9 +213,7 @@ class _Walker:
                         f"cannot access ptr member {m.name} with moff {moff} in struct {t.name} "
                         f"with off {off} size {size}",
                     )
-                found = self.pointee(mtype, m.name)
-                if found is not None:
-                    return found
+                return self.pointee(mtype, m.name)
             if off + size > end and not self.flag & uapi.PTR_UNTRUSTED:
                 self.fail(
                     EACCES,
@@ -241,7 +239,7 @@ class _Walker:
         elem = btf.size(mid)
         return mid, count * elem, elem
 
-    def pointee(self, ptr: Ptr, field: str) -> _Found | None:
+    def pointee(self, ptr: Ptr, field: str) -> _Found:
         btf = self.btf
         flag = 0
         tag = btf.type(ptr.type) if ptr.type else None
@@ -249,7 +247,7 @@ class _Walker:
             flag = _TAGS.get(tag.name, 0)
         target = btf.skip_mods_and_typedefs(ptr.type)
         if not isinstance(btf.type(target), Struct | Union):
-            return None
+            return _Found(WALK_PTR_UNTRUSTED)
         return _Found(WALK_PTR, target, self.flag | flag, field)
 
 
@@ -274,6 +272,8 @@ def _struct_access(env: Env, reg: RegState, off: int, size: int) -> _Found | Non
             found = walker.walk(btf_id, off)
             if found.kind == WALK_SCALAR:
                 return None
+            if found.kind == WALK_PTR_UNTRUSTED:
+                return found
             if found.kind == WALK_PTR:
                 return None if is_alloc(reg.type) else found
             btf_id, off = found.btf_id, 0
@@ -354,6 +354,13 @@ def loaded_btf_reg(env: Env, reg_type: int, btf: Btf, btf_id: int, flag: int) ->
     return reg
 
 
+def _loaded_mem() -> RegState:
+    # What a field points to that is no struct: memory that may be read, if it is there, at any offset.
+    reg = pointer(uapi.PTR_TO_MEM | uapi.MEM_RDONLY | uapi.PTR_UNTRUSTED)
+    reg.mem_size = 0
+    return reg
+
+
 def _struct_access_rule(env: Env) -> StructAccess | None:
     if env.prog_type != uapi.BPF_PROG_TYPE_STRUCT_OPS:
         return env.ptype.btf_struct_access
@@ -396,6 +403,8 @@ def check_ptr_to_btf_access(env: Env, reg: RegState, regno: int, off: int, size:
     found = _struct_access(env, reg, off, size)
     if found is None:
         return UNKNOWN_REG
+    if found.kind == WALK_PTR_UNTRUSTED:
+        return _loaded_mem()
     return loaded_btf_reg(env, uapi.PTR_TO_BTF_ID, btf, found.btf_id, _walked_flags(env, reg, found))
 
 
@@ -459,4 +468,6 @@ def check_ptr_to_map_access(env: Env, reg: RegState, regno: int, off: int, size:
     found = _struct_access(env, ptr, off, size)
     if found is None:
         return UNKNOWN_REG
+    if found.kind == WALK_PTR_UNTRUSTED:
+        return _loaded_mem()
     return loaded_btf_reg(env, uapi.PTR_TO_BTF_ID, btf, found.btf_id, found.flag)

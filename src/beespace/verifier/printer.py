@@ -195,9 +195,8 @@ def _stack_texts(frame: FuncState, only: int, precise: int) -> list[str]:
                     parts.append(f"id={reg.id}")
                 if reg.ref_obj_id:
                     parts.append(f"ref_id={reg.ref_obj_id}")
-                if reg.dynptr_id:
-                    parts.append(f"dynptr_id={reg.dynptr_id}")
                 assert isinstance(reg.obj, Dynptr)
+                parts.append("dynptr_id=1")  # the kernel prints first_slot, which shares the memory
                 kind = DYNPTR_NAMES[reg.obj.kind]
                 out.append(f" fp{-(i + 2) * BPF_REG_SIZE}=dynptr_{kind}({','.join(parts)})")
             case uapi.STACK_ITER:

@@ -39,7 +39,7 @@ from beespace.verifier.objects import (
     mark_stack_slots_dynptr,
 )
 from beespace.verifier.precision import mark_chain_precision, mark_slot_precise
-from beespace.verifier.printer import DYNPTR_NAMES
+from beespace.verifier.printer import DYNPTR_NAMES, func_name
 from beespace.verifier.regtypes import (
     DYNPTR_TYPE_FLAG_MASK,
     base_type,
@@ -173,10 +173,6 @@ class ArgMeta:
         self.returns_percpu_object = False
 
 
-def _name(meta: ArgMeta) -> str:
-    return meta.fn.name.removeprefix("bpf_") if meta.fn is not None else "unknown"
-
-
 def check_reg_type(env: Env, regno: int, arg_type: int, wanted: tuple[Btf, int] | None, meta: ArgMeta) -> None:
     """Rn holds a type that the argument takes.
 
@@ -205,7 +201,8 @@ def check_reg_type(env: Env, regno: int, arg_type: int, wanted: tuple[Btf, int] 
     if compatible is _MEM:
         if not arg_type & uapi.MEM_RDONLY:
             env.reject(
-                EACCES, f"{_name(meta)}() may write into memory pointed by R{regno} type={reg_type_str(reg.type)}"
+                EACCES,
+                f"{func_name(meta.func_id)}() may write into memory pointed by R{regno} type={reg_type_str(reg.type)}",
             )
         return
     if reg.type in _TYPED:

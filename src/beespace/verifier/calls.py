@@ -35,6 +35,7 @@ from beespace.verifier.regtypes import base_type, may_be_null, reg_type_str, typ
 from beespace.verifier.special import (
     ACQUIRE_HELPERS,
     DYNPTR_REF_HELPERS,
+    ENDING_HELPERS,
     MAX_SIZE_HELPERS,
     PTR_CAST_HELPERS,
     STORAGE_GET_HELPERS,
@@ -77,7 +78,8 @@ def check_helper_call(env: Env, rec: InsnRec) -> None:
     check_map_func_compatibility(env, rec, meta)
     if func_id == uapi.BPF_FUNC_get_func_ip:
         _check_get_func_ip(env, func_id)
-    if fn.changes_pkt_data or (func_id == uapi.BPF_FUNC_dynptr_write and meta.moves_packet):
+    moves_packet = fn.changes_pkt_data or (func_id == uapi.BPF_FUNC_dynptr_write and meta.moves_packet)
+    if moves_packet and func_id not in ENDING_HELPERS:  # they go on here only when they did nothing
         clear_all_pkt_pointers(env)
     env.insn_idx = rec.idx + 1
 

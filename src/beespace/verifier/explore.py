@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from beespace.uapi.bpf import BPF_EXIT
 from beespace.verifier.check import check
 from beespace.verifier.entry import entry_state
 from beespace.verifier.env import EACCES, EINVAL, EPERM, Reject
@@ -126,7 +127,7 @@ def _step(env: Env, walk: _Walk, rec: InsnRec) -> bool:
     else:
         ends = transfer(env, rec, check(env, rec.obligations))
     env.liveness.commit_insn()
-    if len(env.cur.frames) < depth and not ends and rec.is_jump:
+    if len(env.cur.frames) < depth and not ends and rec.is_jump and rec.op == BPF_EXIT:
         walk.print_state = True
     return ends or (cur.speculative and rec.nospec_result)
 

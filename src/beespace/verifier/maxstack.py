@@ -125,7 +125,7 @@ class _Calls:
             if not rec.is_pseudo_call:
                 return -1
             if sub.is_exception_cb:
-                env.reject(EINVAL, f"insn {rec.idx} cannot call exception cb directly")
+                env.refuse_at_line_end(EINVAL, f"insn {rec.idx} cannot call exception cb directly")
         return callee
 
     def check_throw(self, idx: int, rec: InsnRec) -> None:

@@ -17,6 +17,7 @@ from beespace.verifier.cfg import is_sync_callback_call
 from beespace.verifier.insns import InsnRec
 from beespace.verifier.log import BPF_LOG_LEVEL2
 from beespace.verifier.printer import insn_text, mask_of_regs, mask_of_slots, print_verifier_state
+from beespace.verifier.special import ENDING_HELPERS
 from beespace.verifier.state import (
     BPF_MAIN_FUNC,
     BPF_REG_SIZE,
@@ -352,6 +353,8 @@ def _backtrack_jump(env: Env, rec: InsnRec, subseq_idx: int, hist: Hist | None, 
         bt.clear(0)
         if bt.regs[bt.frame] & _ARGS:
             env.bug(f"backtracking call unexpected regs {bt.regs[bt.frame]:x}")
+        if rec.is_helper_call and rec.imm in ENDING_HELPERS and rec.idx != subseq_idx - 1:
+            _enter_frame(env, bt)  # the function ended here
     elif rec.op == uapi.BPF_EXIT:
         _backtrack_exit(env, subseq_idx, bt)
         return True
@@ -403,11 +406,15 @@ def _backtrack_exit(env: Env, subseq_idx: int, bt: _Backtrack) -> None:
         env.bug(f"backtracking exit unexpected regs {bt.regs[bt.frame]:x}")
     r0_precise = subseq_idx >= 1 and insns[subseq_idx - 1].is_pseudo_call and bt.is_set(0)
     bt.clear(0)
+    _enter_frame(env, bt)
+    if r0_precise:
+        bt.set(0)
+
+
+def _enter_frame(env: Env, bt: _Backtrack) -> None:
     if bt.frame == MAX_CALL_FRAMES - 1:
         env.bug(f"subprog enter from frame {bt.frame}")
     bt.frame += 1
-    if r0_precise:
-        bt.set(0)
 
 
 def clear_dead_marks(checkpoint: Checkpoint, frameno: int) -> None:

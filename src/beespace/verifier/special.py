@@ -18,6 +18,7 @@ __all__ = [
     "CALLBACK_KFUNCS",
     "DYNPTR_FROM_KFUNCS",
     "DYNPTR_REF_HELPERS",
+    "ENDING_HELPERS",
     "GRAPH_API_KFUNCS",
     "GRAPH_INSERT_KFUNCS",
     "GRAPH_NODE_KFUNCS",
@@ -44,6 +45,9 @@ __all__ = [
 
 # Helpers that may be called while a lock is held (do_check(): bpf_spin_lock() makes everything short).
 ALLOWED_UNDER_LOCK = frozenset({uapi.BPF_FUNC_spin_unlock})
+
+# Helpers that end the function they are called in: what they start returns to that function's caller.
+ENDING_HELPERS = frozenset({uapi.BPF_FUNC_tail_call})
 
 # return a pointer the program has to give back
 ACQUIRE_HELPERS = frozenset(

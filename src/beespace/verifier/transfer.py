@@ -21,8 +21,8 @@ from beespace.verifier.kfuncmeta import find_kfunc
 from beespace.verifier.kfuncs import check_kfunc_call
 from beespace.verifier.memory import check_ptr_off_reg
 from beespace.verifier.paths import push_stack
-from beespace.verifier.refs import check_resource_leak
-from beespace.verifier.special import ALLOWED_UNDER_LOCK, SPIN_ALLOWED_KFUNCS
+from beespace.verifier.refs import check_resource_leak, clear_all_pkt_pointers
+from beespace.verifier.special import ALLOWED_UNDER_LOCK, ENDING_HELPERS, SPIN_ALLOWED_KFUNCS
 from beespace.verifier.stack import write_stack
 from beespace.verifier.state import NOT_INIT_REG, UNKNOWN_REG, RegState, const_reg, pointer
 from beespace.verifier.subcalls import check_func_call
@@ -110,6 +110,8 @@ def _call(env: Env, rec: InsnRec) -> bool:
         if env.cur.active_locks and rec.imm not in ALLOWED_UNDER_LOCK:
             env.reject(EINVAL, "function calls are not allowed while holding a lock")
         check_helper_call(env, rec)
+        if rec.imm in ENDING_HELPERS and len(env.cur.frames) > 1:
+            return _end_function(env, rec)
     if ends:
         return process_exit(env, True)
     env.scratched_regs |= 1
@@ -155,6 +157,16 @@ def _func_ptr(env: Env, rec: InsnRec) -> RegState:
     reg = pointer(uapi.PTR_TO_FUNC)
     reg.subprogno = subprogno
     return reg
+
+
+def _end_function(env: Env, rec: InsnRec) -> bool:
+    # A tail call from a subprogram: the program it starts returns anything to the caller, the packet may have moved.
+    env.scratched_regs |= 1
+    env.insn_idx = rec.idx
+    push_stack(env, rec.idx + 1, rec.idx, False)
+    clear_all_pkt_pointers(env)
+    env.regs()[0] = UNKNOWN_REG
+    return process_exit(env, False)
 
 
 def _load_packet(env: Env, rec: InsnRec) -> bool:

@@ -30,7 +30,7 @@ types: setup
 fast: setup
 	$(RUN) pytest -q -n 2 --benchmark-disable -m "not slow"
 
-test: setup lint types fast slow ## everything CI runs: the tests compiled, then uncompiled, then on a wheel
+test: setup lint types fast slow proofs ## everything CI runs: the tests, the proofs; the tests uncompiled, then on a wheel
 	tools/test_installs.sh
 
 slow: setup ## the tests that take longer (marked slow)
@@ -66,11 +66,12 @@ proofs-quick: setup ## number domain at 8 bits: before a commit that touches it
 proofs: setup ## number domain proven at 64 bits, every pair of 5-bit states, historical bugs (five minutes)
 	$(PROOFS) --full
 
-mutants: setup ## would the proofs notice? 240 seeded changes of the number domain (fifteen minutes)
-	$(PROOFS) --quick --mutants 240
+mutants: setup ## would the proofs notice? 210 seeded changes of the number domain (fifteen minutes)
+	$(PROOFS) --quick --mutants 210
 
-proofs-page: setup ## the same, and docs/explanation/proofs.md
-	$(PROOFS) --full --mutants 240 --page docs/explanation/proofs.md
+proofs-page: setup ## all of these and the running kernel (needs bpf(2)); writes docs/explanation/proofs.md
+	$(PROOFS) --full --record
+	$(PROOFS) --quick --mutants 210 --oracle 10000 --record --page docs/explanation/proofs.md
 
 clean: ## remove what was built
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import collections
 import json
 import multiprocessing
+import platform
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -16,13 +18,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from proofs import exhaustive, mutants, page
+from proofs import exhaustive, mutants, page, results
 from proofs.domain import W8, W64
 from proofs.obligations import GROUPS
 from proofs.prove import Outcome, prove_group
 
 WIDTHS = {64: W64, 8: W8}
-FIGURES = Path(__file__).parents[2] / "tests" / "proofs" / "figures.json"
+FIGURES = results.FILE.with_name("figures.json")
 # The longest first, so that two processes end together.
 LONG = ("reg_bounds_sync", "sub 64", "sub 32", "lsh 64", "rsh 64", "arsh 64", "tnum_sub", "ptr_sub", "add 64", "or 64")
 
@@ -105,17 +107,34 @@ def historical(processes: int) -> tuple[bool, list[mutants.Verdict]]:
 
 
 def seeded(count: int, seed: int, processes: int) -> tuple[bool, list[mutants.Verdict]]:
-    """At least 98 % of seeded mutants are noticed, the others are explained."""
+    """At least 98 % of seeded mutants are noticed, not counting those proven to be no change."""
     jobs = [(mutant,) for mutant in mutants.mutants(count, seed)]
     found = list(in_parallel(f"{count} mutants, seed {seed}", mutants.judge, jobs, processes))
     found.sort(key=lambda verdict: verdict.mutant.number)
-    alive = [verdict.mutant for verdict in found if not verdict.killed]
-    killed = len(found) - len(alive)
-    for mutant in alive:
-        why = mutants.explained(mutant)
-        console.print(f"survives: {mutant.function}:{mutant.line}: {mutant.change}: {why or 'NOT EXPLAINED'}")
-    console.print(f"{killed} of {len(found)} mutants noticed ({100 * killed / len(found):.1f} %)")
-    return killed >= 0.98 * len(found) and all(mutants.explained(mutant) for mutant in alive), found
+    for verdict in found:
+        if not verdict.killed:
+            what = "is no change (proven)" if verdict.equivalent else "SURVIVES"
+            console.print(f"{what}: {verdict.mutant.function}:{verdict.mutant.line}: {verdict.mutant.change}")
+    killed = sum(verdict.killed for verdict in found)
+    real = sum(not verdict.equivalent for verdict in found)
+    console.print(f"{killed} of {real} mutants noticed ({100 * killed / real:.1f} %)")
+    return killed >= 0.98 * real, found
+
+
+def oracle(programs: int, seed: int) -> tuple[bool, dict[str, Any]]:
+    """One-operation programs print on the running kernel what we say (needs bpf(2))."""
+    import numbers_oracle
+
+    counts: collections.Counter[str] = collections.Counter()
+    found = list(numbers_oracle.differences(programs, seed, counts))
+    for difference in found:
+        how = "ours is tighter" if difference.tighter else "NOT THE SAME"
+        console.print(f"{how} {difference.operation}: R{difference.reg} {difference.kernels}, ours {difference.ours}")
+    differ = collections.Counter(("tighter " if d.tighter else "other ") + d.operation.split()[0] for d in found)
+    total = {name: counts[name] for name in ("programs", "states", "registers")}
+    console.print(f"kernel {platform.release()}: {total}; differences: {dict(differ) or 'none'}")
+    answer = {"kernel": platform.release(), "asked": programs, "seed": seed, **total, "differences": dict(differ)}
+    return all(d.tighter for d in found), answer
 
 
 def main() -> int:
@@ -126,30 +145,40 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="8 bits, every 8th state: before a commit")
     parser.add_argument("--full", action="store_true", help="also every pair of 5-bit states, and historical bugs")
     parser.add_argument("--mutants", type=int, default=0, metavar="N", help="also N seeded mutants")
+    parser.add_argument("--oracle", type=int, default=0, metavar="N", help="also N programs on the running kernel")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--update", action="store_true", help="record the precision found")
-    parser.add_argument("--page", type=Path, help="write the page of documentation (all of the above, 64 and 8 bits)")
+    parser.add_argument("--record", action="store_true", help=f"record all that is found, for the page: {results.FILE}")
+    parser.add_argument("--page", type=Path, help="write the page of documentation, from what is recorded")
     args = parser.parse_args()
     width = 8 if args.quick else args.width
+    found: dict[str, Any] = {}
     began = time.perf_counter()
-    outcomes = {width: prove(width, args.processes, args.only)}
-    seconds = {width: time.perf_counter() - began}
-    good = report_proofs(outcomes[width], width, seconds[width])
+    outcomes = prove(width, args.processes, args.only)
+    seconds = time.perf_counter() - began
+    good = report_proofs(outcomes, width, seconds)
+    if not args.only:
+        found[f"proofs {width}"] = results.of_proofs(outcomes, seconds)
     if args.quick and not args.only:
         good &= run_exhaustive(mutants.STRIDE, args.update, args.processes)[0]
-    if args.full or args.page:
-        exact, figures = run_exhaustive(1, args.update, args.processes)
+    if args.full:
+        began = time.perf_counter()
+        exact, _ = run_exhaustive(1, args.update, args.processes)
+        found["exhaustive seconds"] = round(time.perf_counter() - began)
         noticed, history = historical(args.processes)
+        found["historical"] = results.of_historical(history)
         good &= exact and noticed
     if args.mutants:
         enough, verdicts = seeded(args.mutants, args.seed, args.processes)
+        found["mutants"] = results.of_mutants(verdicts, args.seed)
         good &= enough
-        why = [mutants.explained(verdict.mutant) for verdict in verdicts if not verdict.killed]
+    if args.oracle:
+        same, found["oracle"] = oracle(args.oracle, args.seed)
+        good &= same
+    if args.record:
+        results.write(found)
     if args.page:
-        began = time.perf_counter()
-        outcomes[8] = prove(8, args.processes, [])
-        seconds[8] = time.perf_counter() - began
-        args.page.write_text(page.render(outcomes, seconds, figures, history, verdicts, why, args.seed))
+        args.page.write_text(page.render(results.read(), json.loads(FIGURES.read_text())["1"]))
     return 0 if good else 1
 
 

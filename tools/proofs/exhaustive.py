@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from proofs.domain import W5, Width, arrays
+from proofs.domain import W5, W8, Width, arrays
 from proofs.obligations import ADD, AND, ARSH, JUMP_NAMES, LSH, MUL, NEG, OR, RSH, SUB, XOR
 
 __all__ = ["PARTS", "Figure", "figures", "part_figures"]
@@ -56,6 +56,7 @@ class Space:
 
     def __init__(self, width: Width, source: str | ast.Module | None, stride: int) -> None:
         self.width = width
+        self.source = source
         self.words = 1 << width.bits
         self.d = arrays(width, source)
         self.d.has_more = lambda value, mask: bool(np.any(value | mask))
@@ -394,7 +395,139 @@ def tnum_figure(space: Space, possible: Array, out: Any) -> Figure:
     return Figure(figure.cases, figure.unsound, int(np.count_nonzero(best)), figure.possible, figure.admitted)
 
 
-_PARTS = {"tnums": tnums, "extensions": extensions, "arithmetic": arithmetic, "jumps": jumps}
+# Functions on their own, at 8 bits, on states that no sync has seen: what one of them does not find another may find
+# in the whole, so that the whole would not show it lost.
+
+Call = Callable[[Any, Any, Any], Any]  # (domain, r, b): changes r (and b), or gives a Bounds, or a word
+STEPS: dict[str, Call] = {
+    name: lambda d, r, b, name=name: getattr(d, name)(r)
+    for name in (
+        "update_reg32_bounds", "update_reg64_bounds", "single_value", "deduce_32_from_u64", "deduce_32_from_s64",
+        "deduce_s32_from_u32", "deduce_u32_from_s32", "deduce_s64_from_u64", "deduce_u64_from_s64",
+        "deduce_sign_extended", "reg_deduce_bounds", "reg_bound_offset", "reg_bounds_sync", "assign_32_into_64",
+        "zext_32_to_64", "is_const", "is_const_subreg", "const_subreg_value", "fork_width", "is_unknown",
+        "mark_reg_unbounded", "mark_reg32_unbounded", "zext_32", "sync_bounds",
+    )
+}  # fmt: skip
+STEPS |= {
+    name: lambda d, r, b, name=name: getattr(d, name)(r, b)
+    for name in (
+        "scalar32_min_max_add", "scalar_min_max_add", "scalar32_min_max_sub", "scalar_min_max_sub",
+        "scalar32_min_max_mul", "scalar_min_max_mul", "scalar32_min_max_and", "scalar_min_max_and",
+        "scalar32_min_max_or", "scalar_min_max_or", "ptr_min_max_add", "ptr_min_max_sub", "disjoint32", "disjoint64",
+        "range_within", "scalar_within", "same_bounds", "ptr_add", "ptr_sub",
+    )
+}  # fmt: skip
+STEPS |= {
+    f"{name} {32 if is32 else 64}": lambda d, r, b, name=name, is32=is32: getattr(d, name)(r, b, is32)
+    for name in (
+        "always_equal", "never_equal", "branch_jset", "refine_eq", "refine_ne", "refine_jset", "refine_not_jset",
+        "refine_le", "refine_lt", "refine_sle", "refine_slt",
+    )
+    for is32 in (False, True)
+}  # fmt: skip
+STEPS |= {
+    f"{name} by {n}": lambda d, r, b, name=name, n=n: getattr(d, name)(r, n)
+    for name in (
+        "u32_min_max_lsh", "scalar32_min_max_lsh", "scalar_min_max_lsh", "scalar32_min_max_rsh", "scalar_min_max_rsh",
+        "scalar32_min_max_arsh", "scalar_min_max_arsh", "truncate", "sign_extend", "sign_extend_subreg", "linked",
+    )
+    for n in (1, 2, 3)
+}  # fmt: skip
+STEPS |= {
+    "scalar32_min_max_xor": lambda d, r, b: d.scalar32_min_max_xor(r),
+    "scalar_min_max_xor": lambda d, r, b: d.scalar_min_max_xor(r),
+    "deduce_s32_across_upper, u64": lambda d, r, b: d.deduce_s32_across_upper(r, r.umin_value, r.umax_value),
+    "deduce_s32_across_upper, s64": lambda d, r, b: d.deduce_s32_across_upper(
+        r, d.w64(r.smin_value), d.w64(r.smax_value)
+    ),
+    "deduce_64_from_halves": lambda d, r, b: d.deduce_64_from_halves(
+        r, r.u32_min_value, r.u32_max_value, d.ule(b.umin_value, b.u32_max_value)
+    ),
+    "mark_reg_s32_range": lambda d, r, b: d.mark_reg_s32_range(r, b.s32_min_value, b.s32_max_value),
+    "set_range": lambda d, r, b: d.set_range(r, b.u32_min_value, b.u32_max_value),
+    "set_srange": lambda d, r, b: d.set_srange(r, b.s32_min_value, b.s32_max_value),
+    "mark_reg32_known": lambda d, r, b: d.mark_reg32_known(r, b.u32_min_value),
+    "byte_swap 4": lambda d, r, b: d.byte_swap(r, 4, True),
+    "byte_swap 8": lambda d, r, b: d.byte_swap(r, 8, True),
+    "byte_swap 4, kept": lambda d, r, b: d.byte_swap(r, 4, False),
+    "tnum_neg": lambda d, r, b: d.bounds_from_tnum(d.tnum_neg(r.var_off)),
+    "tnum_range": lambda d, r, b: d.new_bounds(d.tnum_range(r.umin_value, r.umax_value)),
+    "tnum_lshift": lambda d, r, b: d.new_bounds(d.tnum_lshift(r.var_off, b.umin_value & 7)),
+    "tnum_rshift": lambda d, r, b: d.new_bounds(d.tnum_rshift(r.var_off, b.umin_value & 7)),
+    "tnum_arshift 64": lambda d, r, b: d.new_bounds(d.tnum_arshift(r.var_off, b.umin_value & 7, 8)),
+    "tnum_arshift 32": lambda d, r, b: d.new_bounds(d.tnum_arshift(r.var_off, b.umin_value & 3, 4)),
+    "tnum_with_subreg": lambda d, r, b: d.new_bounds(d.tnum_with_subreg(r.var_off, b.var_off)),
+    "tnum_const_subreg": lambda d, r, b: d.new_bounds(d.tnum_const_subreg(r.var_off, b.umin_value)),
+    "tnum_subreg": lambda d, r, b: d.new_bounds(d.tnum_subreg(r.var_off)),
+    "tnum_clear_subreg": lambda d, r, b: d.new_bounds(d.tnum_clear_subreg(r.var_off)),
+    "tnum_contains": lambda d, r, b: d.tnum_contains(r.var_off, b.umin_value),
+    "tnum_is_aligned": lambda d, r, b: d.tnum_is_aligned(r.var_off, b.umin_value & 4),
+    "same_tnum": lambda d, r, b: d.same_tnum(r.var_off, b.var_off),
+}
+
+
+def steps(space: Space) -> Iterator[tuple[str, Figure]]:
+    """Each function of STEPS: *exact* counts the states it leaves as they are, *admitted* is the freedom it leaves."""
+    d = arrays(W8, space.source)
+    r, b = unsynced(d, 1), unsynced(d, 2)
+    for name, call in STEPS.items():
+        mine, other = d.copy(r), d.copy(b)
+        out = call(d, mine, other)
+        states = [mine, other] if out is None or hasattr(out, "dtype") else [out]
+        kept = sum(int(np.count_nonzero(np.all(rows(x) == rows(y), axis=0))) for x, y in zip(states, (r, b)))  # noqa: B905
+        total = sum(freedom(x) for x in states)
+        if hasattr(out, "dtype"):
+            total += int(np.sum(np.asarray(out, np.int64)))
+        yield f"step {name}", Figure(UNSYNCED, 0, kept, 0, total)
+
+
+UNSYNCED = 60_000
+
+
+def rows(b: Any) -> Array:
+    fields = [b.var_off.value, b.var_off.mask, *(getattr(b, field) for field in FIELDS)]
+    return np.array([np.broadcast_to(np.asarray(field, np.int64), UNSYNCED) for field in fields])
+
+
+def freedom(b: Any) -> int:
+    # Widths of all ranges, weighted so that what one loses another does not make up for; unknown bits, known ones.
+    value, mask, *ends = rows(b)
+    widths = [(high - low) * (2 * i + 3) for i, (low, high) in enumerate(zip(ends[::2], ends[1::2], strict=True))]
+    return int(np.sum(sum(widths)) + np.sum(mask * 1009) + np.sum(value * 13))
+
+
+def unsynced(d: Any, seed: int) -> Any:
+    """States that admit some word, their domains told nothing of each other."""
+    rng = np.random.default_rng(seed)
+    width = d.width
+
+    def around(x: Array, low: int, high: int) -> tuple[Array, Array]:
+        # A range that has x: often one that ends there, or knows nothing.
+        reach = 1 << rng.integers(0, (high - low + 1).bit_length(), UNSYNCED)
+        lower, upper = (rng.integers(0, reach) * rng.integers(0, 2, UNSYNCED) for _ in range(2))
+        every = rng.integers(0, 4, UNSYNCED) == 0
+        return np.where(every, low, np.maximum(low, x - lower)), np.where(every, high, np.minimum(high, x + upper))
+
+    def signed(x: Array, bits: int) -> Array:
+        return (x ^ 1 << bits - 1) - (1 << bits - 1)
+
+    x = rng.integers(0, 1 << width.bits, UNSYNCED)
+    mask = rng.integers(0, 1 << width.bits, UNSYNCED) | rng.integers(0, 1 << width.bits, UNSYNCED)
+    mask = np.where(rng.integers(0, 8, UNSYNCED) == 0, 0, mask)
+    b = d.Bounds.__new__(d.Bounds)
+    b.var_off = d.new_tnum(x & ~mask, mask)
+    low = x & width.low
+    b.umin_value, b.umax_value = around(x, 0, width.mask)
+    b.smin_value, b.smax_value = around(signed(x, width.bits), -(1 << width.bits - 1), (1 << width.bits - 1) - 1)
+    b.u32_min_value, b.u32_max_value = around(low, 0, width.low)
+    b.s32_min_value, b.s32_max_value = around(
+        signed(low, width.half), -(1 << width.half - 1), (1 << width.half - 1) - 1
+    )
+    return b
+
+
+_PARTS = {"steps": steps, "tnums": tnums, "extensions": extensions, "arithmetic": arithmetic, "jumps": jumps}
 PARTS = (*_PARTS,)
 
 

@@ -27,7 +27,11 @@ __all__ = ["HISTORICAL", "Mutant", "Verdict", "historical_source", "judge", "jud
 
 START = "# Operators: restricted style from here"
 STRIDE = 8
-TIME_LIMIT_S = 60  # of CPU time; a killer takes 15 s where it finds nothing
+# Of CPU time. The exhaustive and the recorded run take a few seconds of what ends; proofs may be slow: that says
+# nothing.
+TIME_LIMIT_S = 60
+PROOF_LIMIT_S = 240
+GLANCE_S = 4  # most of what is wrong is refuted in less
 
 
 @dataclass(frozen=True)
@@ -42,13 +46,17 @@ class Mutant:
 
 @dataclass(frozen=True)
 class Verdict:
-    """By what a mutant was killed: each killer says how, or is ""."""
+    """By what a mutant was killed: each killer says how, or is "".
+
+    :ivar equivalent: proven to be no change at all (equivalent.py): nothing could notice it.
+    """
 
     mutant: Mutant
     crash: str
     proofs: str
     exhaustive: str
     recorded: str
+    equivalent: bool = False
 
     @property
     def killed(self) -> bool:
@@ -256,38 +264,56 @@ def vectors() -> list[dict[str, Any]]:
     return recorded.read()
 
 
-def judge(mutant: Mutant, tree: ast.Module | str | None = None, *, thorough: bool = False) -> Verdict:
-    """Try to kill it, cheapest first; *thorough* asks all three killers."""
-    source = apply(mutant) if tree is None else tree
-    proofs = printed = ""
+def judge(mutant: Mutant) -> Verdict:
+    """Try to kill it, cheapest first."""
+    from proofs.equivalent import proven_equivalent
+
+    source = apply(mutant)
     try:
         bit_vectors(W8, source)
     except Exception as e:
         return Verdict(mutant, repr(e), "", "", "")
-    figures = _ask(lambda: _exhaustive(source))
-    if thorough or not figures:
-        printed = _ask(lambda: _recorded(source))
-    if thorough or not (figures or printed):
-        groups = [group for group, names in called_by().items() if mutant.function in names]
-        groups += [] if groups else list(GROUPS)
-        proofs = _ask(lambda: refuted(groups, W8, source))
+    groups = groups_of(mutant.function)
+    proofs = _ask(lambda: refuted(groups, W8, source), GLANCE_S, late="")
+    if not proofs and _ask(lambda: "same" if proven_equivalent(mutant) else "", late="") == "same":
+        return Verdict(mutant, "", "", "", "", equivalent=True)
+    figures = "" if proofs else _ask(lambda: _exhaustive(source))
+    printed = "" if proofs or figures else _ask(lambda: _recorded(source))
+    if not (proofs or figures or printed):
+        proofs = _ask(lambda: refuted(groups, W8, source), PROOF_LIMIT_S, late="")
     return Verdict(mutant, "", proofs, figures, printed)
 
 
 def judge_historical(number: int) -> Verdict:
-    """Ask all three killers about a historical bug."""
-    entry = HISTORICAL[number]
-    return judge(Mutant(number, entry[0], 0, entry[1]), historical_source(entry), thorough=True)
+    """Is that bug of HISTORICAL noticed: by the proofs, or else by the others."""
+    function, name, *_ = HISTORICAL[number]
+    source = historical_source(HISTORICAL[number])
+    proofs = _ask(lambda: refuted(groups_of(function), W8, source), PROOF_LIMIT_S, late="")
+    printed = "" if proofs else _ask(lambda: _recorded(source))
+    figures = "" if proofs or printed else _ask(lambda: _exhaustive(source))
+    return Verdict(Mutant(number, function, 0, name), "", proofs, figures, printed)
 
 
-def _ask(killer: Callable[[], str]) -> str:
-    def late(*_: Any) -> None:
-        raise TimeoutError("does not end")
+def groups_of(function: str) -> list[str]:
+    """The groups that run *function*; where none does (a primitive), all of them."""
+    found = [group for group, names in called_by().items() if function in names]
+    return found or list(GROUPS)
 
-    before = signal.signal(signal.SIGPROF, late)
-    signal.setitimer(signal.ITIMER_PROF, TIME_LIMIT_S)
+
+class _LateError(Exception):
+    pass
+
+
+def _ask(killer: Callable[[], str], limit_s: int = TIME_LIMIT_S, late: str = "does not end") -> str:
+    def interrupt(*_: Any) -> None:
+        raise _LateError
+
+    before = signal.signal(signal.SIGPROF, interrupt)
+    signal.setitimer(signal.ITIMER_PROF, limit_s)
     try:
         return killer()
+    except _LateError:
+        return late
     except Exception as e:  # a mutant may do anything: it does not run, so it is dead
         return f"does not run: {type(e).__name__}: {e}"[:200]
     finally:
@@ -310,16 +336,6 @@ def _recorded(source: ast.Module | str) -> str:
         return recorded.first_difference(vectors())
     finally:
         numbers_oracle.n = saved
-
-
-# Survivors -------------------------------------------------------------------------------------------------------
-
-EQUIVALENT: dict[tuple[str, str], str] = {}
-
-
-def explained(mutant: Mutant) -> str:
-    """Why *mutant* cannot be told from the original, or ""."""
-    return EQUIVALENT.get((mutant.function, mutant.change), "")
 
 
 # History ---------------------------------------------------------------------------------------------------------

@@ -15,15 +15,19 @@ from typing import Any
 
 import z3
 
-from proofs.domain import Domain, Width, bit_vectors, integers
+from proofs.domain import Domain, Width, bit_vectors, integers, plain
 
-__all__ = ["GROUPS", "Clause", "clauses"]
+__all__ = ["GROUPS", "NOT_PROVEN", "OBLIGATIONS", "Clause", "clauses"]
 
 Clause = tuple[str, list[Any], Any]  # name, assumptions, goal
 
 ADD, SUB, MUL, DIV, OR, AND, LSH, RSH, NEG, MOD, XOR, MOV, ARSH, END = range(0, 0xE0, 0x10)
 JEQ, JGT, JGE, JSET, JNE, JSGT, JSGE = 0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70
 JLT, JLE, JSLT, JSLE = 0xA0, 0xB0, 0xC0, 0xD0
+RANGES = (
+    "smin_value", "smax_value", "umin_value", "umax_value",
+    "s32_min_value", "s32_max_value", "u32_min_value", "u32_max_value",
+)  # fmt: skip
 
 
 class World:
@@ -207,8 +211,11 @@ def tnum_mul(w: World) -> Iterator[Clause]:
     p, x, y, acc, a, b = w.word("p"), w.word("x"), w.word("y"), w.tnum("acc"), w.tnum("a"), w.tnum("b")
     partial = z3.If(z3.Extract(0, 0, x) == 1, y, z3.BitVecVal(0, bits))
     given = [in_tnum(p, acc), in_tnum(x, a), in_tnum(y, b)]
+    guards: list[Any] = []
+    d.may = lambda c: not guards.append(c)  # type: ignore[func-returns-value]
     d.tnum_mul_step(acc, a.value, a.mask, b.value, b.mask)
     yield "step", given, in_tnum(p + partial, acc)
+    yield "step skipped", [in_tnum(x, a), z3.Not(guards[0])], partial == 0
     one, zero = z3.BitVecVal(1, bits), z3.BitVecVal(0, bits)
     halved, doubled = d.new_tnum(d.lshr(a.value, one), d.lshr(a.mask, one)), d.new_tnum(b.value << one, b.mask << one)
     yield "shifts", given, z3.And(in_tnum(z3.LShR(x, one), halved), in_tnum(y << one, doubled))
@@ -333,32 +340,13 @@ def without_sync(w: World) -> Domain:
     return w.d
 
 
-def cut_at_update(w: World, given: list[Any], word: Any) -> list[Clause]:
-    """The 64-bit update comes last but for zero extension: show what holds there, forget the rest.
-
-    The update itself is a step of `reg_bounds_sync`.
-    """
-    shown: list[Clause] = []
-
-    def update(r: Any) -> None:
-        shown.extend(result(w, given, word, r, "before the update: "))
-        r.__dict__.update(w.state("r").__dict__)
-        w.facts += [c for _, c in admits(w, word, r)]
-
-    w.d.update_reg64_bounds = update
-    return shown
-
-
 def alu(op: int, is64: bool, concrete: Callable[[Any, Any], Any]) -> Callable[[World], Iterator[Clause]]:
     def group(w: World) -> Iterator[Clause]:
         d = without_sync(w)
         x, a, given_a = member(w, "x", "a")
         y, b, given_b = member(w, "y", "b")
         exact = concrete(x, y) if is64 else w.zext(concrete(w.low(x), w.low(y)))
-        shown = cut_at_update(w, given_a + given_b, concrete(x, y))
-        out = d.alu_known(op, a, b, is64)
-        yield from shown
-        yield from result(w, given_a + given_b, exact, out)
+        yield from result(w, given_a + given_b, exact, d.alu_known(op, a, b, is64))
 
     return group
 
@@ -375,8 +363,6 @@ def shift(op: int, is64: bool, concrete: Callable[[Any, Any], Any]) -> Callable[
         count = b.umin_value if is64 else b.u32_min_value
         actual = y if is64 else w.zext(w.low(y))
         yield "the number is known", known, z3.And(actual == count, z3.ULT(count, bits))
-        # The 64-bit update comes last, and keeps every word (a step of `reg_bounds_sync`).
-        d.update_reg64_bounds = lambda r: None
         shifted = d.alu_known(op, a, b, is64)
         for n in range(bits):
             exact = concrete(x, n) if is64 else w.zext(concrete(w.low(x), n))
@@ -403,6 +389,75 @@ def constants(w: World) -> Iterator[Clause]:
             yield f"{name} {bits}", given, d.alu_const(op, x, y, is64) == exact
     tracked = {op for _, op, _ in ARITHMETIC if d.is_tracked(op)}
     yield "tracked", [], z3.BoolVal(tracked == {ADD, SUB, NEG, MUL, AND, OR, XOR, LSH, RSH, ARSH})
+
+
+def alu_cases(w: World) -> Iterator[Clause]:
+    """`alu` decides on data: it is one of three functions that are proven, chosen as it may be."""
+    d = plain(w.width, w.source)
+    tracked = {op for _, op, _ in ARITHMETIC if d.is_tracked(op)}
+    for name, op, _ in ARITHMETIC:
+        for is64 in (True, False):
+            for a_mask, b_mask in ((0, 0), (0, 1), (1, 0), (1, 1)):
+                for known in (True, False):
+                    a, b, found = _run_alu(d, op, is64, a_mask, b_mask, known)
+                    allowed: list[Any] = [("any word",)]
+                    if op in tracked and (known or op not in (LSH, RSH, ARSH)):
+                        allowed.append(("alu_known", op, a, b, is64))
+                        allowed += [("const", ("alu_const", op, "x", "y", is64))] * (a_mask == b_mask == 0)
+                    label = f"{name} {64 if is64 else 32}, masks {a_mask} {b_mask}, {'known' if known else 'unknown'}"
+                    # alu_known() knows what is not tracked, and says "any word".
+                    allowed += [("alu_known", op, a, b, is64)] * (op not in tracked)
+                    yield label, [], z3.BoolVal(found in allowed)
+
+
+def _run_alu(d: Domain, op: int, is64: bool, a_mask: int, b_mask: int, known: bool) -> tuple[Any, Any, Any]:
+    # alu() on tokens. b's own answer to "is the number known" is *known*; of a, the answer would be wrong.
+    a, b = d.Bounds.__new__(d.Bounds), d.Bounds.__new__(d.Bounds)
+    a.var_off, b.var_off = d.tnum(0, 0), d.tnum(0, 0)
+    a.var_off.value, a.var_off.mask, b.var_off.value, b.var_off.mask = "x", a_mask, "y", b_mask
+    d.shift_is_known = lambda c, wide: known if c is b and wide is is64 else not known
+    d.unknown = lambda: ("any word",)
+    for name in ("const", "alu_const", "alu_known"):
+        setattr(d, name, lambda *args, name=name: (name, *args))
+    return a, b, d.alu(op, a, b, is64)
+
+
+def sizes(w: World) -> Iterator[Clause]:
+    """The public names of truncation and extension: sizes in bytes of what is proven for sizes in bits."""
+    d = w.d
+    for name in ("truncate", "sign_extend", "sign_extend_subreg", "tnum_low_bits"):
+        setattr(d, name, lambda *args, name=name: (name, *args))
+    a = w.state("a")
+    for size in (1, 2, 4):
+        yield f"coerce_reg_to_size {size}", [], z3.BoolVal(d.coerce_reg_to_size(a, size) == ("truncate", a, 8 * size))
+        extended = d.coerce_reg_to_size_sx(a, size) == ("sign_extend", a, 8 * size)
+        yield f"coerce_reg_to_size_sx {size}", [], z3.BoolVal(extended)
+    for size in (1, 2, 4, 8):
+        yield f"tnum_cast {size}", [], z3.BoolVal(d.tnum_cast(a, size) == ("tnum_low_bits", a, 8 * size))
+    for bits in (8, 16, 32):
+        yield f"movsx {bits} 64", [], z3.BoolVal(d.movsx(a, bits, True) == ("sign_extend", a, bits))
+    for bits in (8, 16):
+        yield f"movsx {bits} 32", [], z3.BoolVal(d.movsx(a, bits, False) == ("sign_extend_subreg", a, bits))
+
+
+def reg_width(w: World) -> Iterator[Clause]:
+    """A loop: shown of every number of turns it can take."""
+    d, (x, a, given), bits = w.d, member(w, "x", "a"), w.width.bits
+    for turns in range(bits + 1):
+        path: list[Any] = []
+
+        def has_more(value: Any, mask: Any, path: list[Any] = path, turns: int = turns) -> bool:
+            more = len(path) < turns
+            path.append((value | mask) != 0 if more else (value | mask) == 0)
+            return more
+
+        d.has_more = has_more
+        found = d.reg_width(a)
+        fits = z3.BoolVal(True) if found == bits else z3.ULT(x, 1 << found)
+        yield f"{turns} turns: the words fit", [*given, *path], fits
+        least = z3.ULE(1 << found - 1, a.umax_value) if found else a.umax_value == 0
+        yield f"{turns} turns: in no less", [*given, *path], least
+    yield "no more turns than bits", [], path[-1]
 
 
 def mul(is64: bool) -> Callable[[World], Iterator[Clause]]:
@@ -640,6 +695,9 @@ def constructors(w: World) -> Iterator[Clause]:
     yield from result(w, inside, x, d.mark_reg_s32_range(a, low, high), "mark_reg_s32_range: ")
     yield from result(w, inside, x, d.set_srange(a, low, high), "set_srange: ")
     yield from result(w, [*inside, low >= 0], x, d.set_range(a, low, high), "set_range: ")
+    as_given = d.make_bounds(a.var_off, *(getattr(a, name) for name in RANGES))
+    same = [as_given.var_off is a.var_off, *(getattr(as_given, name) == getattr(a, name) for name in RANGES)]
+    yield "make_bounds: as given", [], z3.And(*same)
 
 
 def _sext(w: World, x: Any, bits: int) -> Any:
@@ -663,6 +721,8 @@ ARITHMETIC: tuple[tuple[str, int, Callable[[Any, Any], Any]], ...] = (
     ("arsh", ARSH, lambda x, y: x >> y),
     ("div", DIV, lambda x, y: z3.If(y == 0, y, z3.UDiv(x, y))),
     ("mod", MOD, lambda x, y: z3.If(y == 0, x, z3.URem(x, y))),
+    ("sdiv", DIV, lambda x, y: z3.If(y == 0, y, x / y)),
+    ("smod", MOD, lambda x, y: z3.If(y == 0, x, z3.SRem(x, y))),
 )
 GROUPS: dict[str, Callable[[World], Iterator[Clause]]] = {
     "tnum_add": tnum_binary("tnum_add", lambda x, y: x + y),
@@ -687,6 +747,7 @@ GROUPS: dict[str, Callable[[World], Iterator[Clause]]] = {
     "mul 64 unsigned ranges": mul_ranges(True, False),
     "mul 32 signed ranges": mul_ranges(False, True),
     "mul 32 unsigned ranges": mul_ranges(False, False),
+    "alu": alu_cases,
     "constants": constants,
     "mul 64": mul(True),
     "mul 32": mul(False),
@@ -701,6 +762,8 @@ GROUPS: dict[str, Callable[[World], Iterator[Clause]]] = {
     "byte order kept": unary(
         "byte_swap", ((16, False), (32, False), (64, False)), lambda w, x, bits, _: low_bits(w, x, bits)
     ),
+    "sizes in bytes": sizes,
+    "reg_width": reg_width,
     "predicates": predicates,
     "constructors": constructors,
 }
@@ -714,6 +777,48 @@ for _op, _name in JUMP_NAMES.items():
     for _is32 in (False, True):
         GROUPS[f"branch {_name} {32 if _is32 else 64}"] = branch(_op, _is32)
         GROUPS[f"refine {_name} {32 if _is32 else 64}"] = refine(_op, _is32)
+
+_ALU = ("alu", "constants", *(g for g in GROUPS if g.split()[0] in {name for name, _, _ in ARITHMETIC}))
+_PREDICATES = (
+    "is_const", "const_value", "is_const_subreg", "const_subreg_value", "fork_width", "same_tnum", "same_bounds",
+    "is_unknown", "range_within", "scalar_within",
+)  # fmt: skip
+_CONSTRUCTORS = (
+    "const", "unknown", "make_bounds", "bounds_from_tnum", "set_range", "set_srange", "mark_reg_s32_range",
+    "mark_reg_unbounded", "mark_reg32_unbounded", "mark_reg32_known",
+)  # fmt: skip
+_TNUM_SETS = (
+    "tnum_const", "tnum_unknown", "tnum_union", "tnum_intersect", "tnum_overlap", "tnum_in", "tnum_contains",
+    "tnum_is_aligned", "tnum_clear_subreg", "tnum_with_subreg", "tnum_const_subreg",
+)  # fmt: skip
+# Each function that users of numbers.py may call, and the groups that say what is to hold of it.
+OBLIGATIONS: dict[str, tuple[str, ...]] = {
+    "alu": _ALU,
+    "ptr_add": ("ptr_add",),
+    "ptr_sub": ("ptr_sub",),
+    "linked": ("linked",),
+    "sync_bounds": ("reg_deduce_bounds", "reg_bounds_sync", "constructors"),
+    "coerce_reg_to_size": ("coerce_reg_to_size", "sizes in bytes"),
+    "coerce_reg_to_size_sx": ("coerce_reg_to_size_sx", "sizes in bytes"),
+    "movsx": ("coerce_reg_to_size_sx", "movsx 32", "sizes in bytes"),
+    "zext_32": ("zext_32",),
+    "byte_swap": ("byte_swap", "byte order kept"),
+    "branch": tuple(g for g in GROUPS if g.startswith("branch ")),
+    "refine": tuple(g for g in GROUPS if g.startswith("refine ")),
+    "reg_width": ("reg_width",),
+    "tnum_cast": ("tnum_cast", "sizes in bytes"),
+    **{name: (name,) for name in GROUPS if name.startswith("tnum_") and name not in ("tnum_step", "tnum_cast")},
+    **dict.fromkeys(_TNUM_SETS, ("tnum sets",)),
+    **dict.fromkeys(_PREDICATES, ("predicates",)),
+    **dict.fromkeys(_CONSTRUCTORS, ("constructors",)),
+}
+# Those of which nothing is to be shown, and why.
+NOT_PROVEN = {
+    "Bounds": "a record",
+    "Tnum": "a record",
+    "tnum": "makes a tnum of two given numbers; refuses those that contradict each other",
+    "reg_bounds_sanity_check": "gives a text; who asks goes on with `mark_reg_unbounded`, whatever it says",
+}
 
 
 def clauses(group: str, width: Width, source: str | ast.Module | None = None) -> Iterator[Clause]:

@@ -45,7 +45,7 @@ def prove_group(group: str, width: Width, source: str | ast.Module | None = None
     for name, given, goal in clauses(group, width, source):
         count += 1
         began = time.process_time()
-        solver = _solver(goal)
+        solver = _solver()
         solver.add(*given)
         key = tuple(sorted(z3.simplify(term).get_id() for term in given))
         if key not in satisfiable:
@@ -64,18 +64,18 @@ def prove_group(group: str, width: Width, source: str | ast.Module | None = None
 
 
 def refuted(groups: Iterator[str] | list[str], width: Width, source: str | ast.Module) -> str:
-    """The first clause of *groups* that is false of *source*, or "" (a mutant survives)."""
+    """The first clause of *groups* that is false of *source*, or "" (a mutant survives; no answer is no refutation)."""
     for group in groups:
         for name, given, goal in clauses(group, width, source):
-            solver = _solver(goal)
-            solver.set("timeout", 5000)
+            solver = z3.Solver()
+            solver.set("timeout", 20_000)
             solver.add(*given, z3.Not(goal))
-            if solver.check() != z3.unsat:
+            if solver.check() == z3.sat:
                 return f"{group}: {name}"
     return ""
 
 
-def _solver(goal: Any) -> Any:
+def _solver() -> Any:
     solver = z3.Solver()
     solver.set("timeout", TIMEOUT_MS)
     return solver

@@ -2114,7 +2114,7 @@ def reg_width(a: Bounds) -> cython.int:
     """
     width: cython.int = 0
     rest: cython.ulonglong = a.umax_value
-    while rest:
+    while has_more(rest, 0):
         width += 1
         rest = lshr(rest, 1)
     return width

@@ -1,6 +1,7 @@
 """Fixtures for all tests."""
 
 import functools
+import os
 
 import pytest
 
@@ -8,6 +9,8 @@ from beespace.btf import Btf
 from beespace.errors import BtfError
 from beespace.kernel import Kernel, LinuxKernel
 from beespace.testing.seamcalls import SeamCalls
+
+os.environ["BEESPACE_CACHE_DIR"] = ""  # no code on disk, but where a test wants it
 
 
 @functools.cache

@@ -173,17 +173,23 @@ class Kernel(OpensObjects, _kernel.Kernel):
     ...     obj.progs.count.run(packet)
 
     :param engine: "interp" (every access checked, nothing to wait for) or "jit" (LLVM compiles each program at its
-        first run).
+        first run), or "auto" (interpreted until compiling pays).
     :param options: see beespace.kernel.Kernel.
     """
 
     def __init__(self, cpus: int = 4, seed: int = 0, *, engine: str = "interp", **options: Any) -> None:
-        if engine not in ("interp", "jit"):
-            raise InputError("no such engine", expected="interp or jit", found=engine)
+        if engine not in ("interp", "jit", "auto"):
+            raise InputError("no such engine", expected="interp, jit or auto", found=engine)
         if engine == "jit":
             from beespace.jit import Jit
 
             options["pipeline"] = Pipeline(engine=Jit())
+        elif engine == "auto":
+            from beespace.interp import Interp
+            from beespace.jit import Jit
+            from beespace.kernel.tiers import Auto
+
+            options["pipeline"] = Pipeline(engine=Auto(Interp(), Jit()))
         super().__init__(cpus, seed, **options)
 
     def advance_to(self, when_ns: int) -> int:

@@ -52,7 +52,7 @@ def run(
         list[str] | None, typer.Option("--map", help="show these maps (default: all that have entries)")
     ] = None,
     backend: Annotated[Backend, typer.Option(help="sim or linux (BPF_PROG_TEST_RUN; needs CAP_BPF)")] = Backend.sim,
-    engine: Annotated[str | None, typer.Option(help="interp or jit (simulated kernel)")] = None,
+    engine: Annotated[str | None, typer.Option(help="interp, jit or auto (simulated kernel)")] = None,
     seed: Annotated[int | None, typer.Option(help="seed of the simulated kernel")] = None,
     write: Annotated[Path | None, typer.Option(help="write packets and verdicts as pcapng")] = None,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="one line for each packet")] = False,

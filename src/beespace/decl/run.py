@@ -72,11 +72,18 @@ class Executable(Protocol):
     """
 
     program: XlatedProgram
-    entry: int
-    is_native: bool
+
+    @property
+    def entry(self) -> int: ...
+    @property
+    def is_native(self) -> bool: ...
 
     def run(self, run: RunContext, ctx: int) -> int:
         """Execute with R1 = *ctx*, tail calls counted from 0; R0 as u64. Exceptions of Python helpers are re-raised."""
+        ...
+
+    def expect(self, runs: int) -> None:
+        """About that many runs are going to come: where there is a choice, the program may be made faster now."""
         ...
 
     def repeat(self, run: RunContext, ctx: int, count: int) -> int:

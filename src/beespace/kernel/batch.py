@@ -127,6 +127,7 @@ def run_batch(kernel: Kernel, prog: BpfProg, packets: Packets, threads: int, wan
         return None
     if packets.times_ns is not None and (kernel.events.next() is not None or kernel.deferred.workqueue.ready()):
         return None  # something may happen between two packets
+    prog.executable(kernel).expect(len(packets))
     runners: list[PacketRunner] = []
     reader = kernel.deferred.rcu.read_lock()
     try:

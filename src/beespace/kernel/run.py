@@ -168,6 +168,7 @@ class RunPool:
             context: Any = run
             start = clock.now_ns()
             try:
+                executable.expect(repeat)
                 r0 = executable.repeat(context, ctx, repeat)
             except GuestFault as error:
                 raise InternalError(f"verified program {prog.name!r} faulted: {error}") from error

@@ -56,7 +56,7 @@ def test_many_runs_that_are_announced():
 
 
 def test_code_on_disk_is_used_by_the_next_kernel(folder):
-    kernel, calls, fd, prog = start("jit")
+    kernel, calls, fd, _ = start("jit")
     assert calls.run(fd, data=PACKET).retval == 2000
     cache = kernel.pipeline.engine.cache
     assert (cache.hits, cache.misses) == (0, 1)

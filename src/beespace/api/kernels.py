@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from beespace.btf import Btf
     from beespace.decl import Features
     from beespace.decl.prog import SectionDef
+    from beespace.sim.interleave import Policy
 
 _TEXT = 0xFFFFFFFF81000000  # __START_KERNEL_map + CONFIG_PHYSICAL_START
 
@@ -227,6 +228,49 @@ class Kernel(OpensObjects, _kernel.Kernel):
         deadline_ns = self.events.next_deadline_ns()
         return None if deadline_ns is None else max(deadline_ns - self.clock.now_ns(), 0)
 
+    def interleave(
+        self,
+        tasks: Mapping[int, Callable[[], object]],
+        *,
+        seed: int | None = None,
+        policy: Policy | None = None,
+        every_insn: bool = True,
+        seconds: float | None = None,
+    ) -> list[str]:
+        """Run *tasks*, by CPU, with all that the kernel does by itself, by turns: same policy or seed, same schedule.
+
+        Strands change at the locks, atomics and shared accesses of timers and work, and where a program calls a helper
+        that has any; interpreted programs before every instruction, too.
+
+        :param tasks: what user space does on each CPU: any calls of this kernel.
+        :param seed: of the random schedule; the kernel's by default.
+        :param policy: who decides instead, see beespace.sim.interleave (explore() for all schedules).
+        :param seconds: timers due later than that from now do not fire.
+        :return: the schedule, a line for each step.
+        :raises Deadlock: somebody waits for ever.
+        """
+        from beespace.sim.interleave import RandomPolicy
+
+        lines: list[str] = []
+        deferred = self.deferred
+        horizon_ns = None if seconds is None else self.clock.now_ns() + round(seconds * 1e9)
+        policy = policy or RandomPolicy(self.seed if seed is None else seed)
+        found = deferred.interleaver(policy, trace=lines.append, horizon_ns=horizon_ns)
+        for cpu, task in tasks.items():
+            found.spawn(f"task/{cpu}", lambda task=task: void(task()), cpu=cpu)  # type: ignore[misc]
+        engine: Any = self.pipeline.engine
+        hooked = every_insn and hasattr(engine, "between")
+        if hooked:
+            engine.between = lambda: deferred.points.point("insn")
+        try:
+            found.run()
+        finally:
+            if hooked:
+                engine.between = None
+        deferred.rcu_tasks_trace.run_ready()
+        deferred.rcu.run_ready()
+        return lines
+
     def wait_until(self, condition: Callable[[], bool], *, seconds: float = 5) -> bool:
         """Jump from event to event until *condition* holds: whether it does before *seconds* have passed.
 
@@ -253,6 +297,10 @@ class Kernel(OpensObjects, _kernel.Kernel):
         from beespace.jit import Jit  # LLVM loads when it is needed
 
         return Jit().assembly(self.get_file(fd, "prog").obj.xlated)
+
+
+def void(result: object) -> None:
+    """What a task returns is not looked at."""
 
 
 class LinuxKernel(OpensObjects, _kernel.LinuxKernel):

@@ -10,6 +10,8 @@ from beespace.interp.code import Code, Meaning
 from beespace.interp.machine import Machine
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from beespace.decl.events import Sink
     from beespace.decl.prog import XlatedProgram
     from beespace.decl.run import RunContext
@@ -23,17 +25,19 @@ class Interp:
     """The engine "interp".
 
     :param sink: receives a CallEvent for each helper, kfunc and tail call.
+    :ivar between: called before each instruction, None: nobody; others may run meanwhile.
     """
 
     name = "interp"
 
     def __init__(self, sink: Sink | None = None) -> None:
         self.sink = sink
+        self.between: Callable[[], None] | None = None
         self._meaning = Meaning(machine)
 
     def prepare(self, prog: XlatedProgram) -> InterpExecutable:
         """Decode *prog*. What is illegal in it faults when it is reached."""
-        return InterpExecutable(prog, self._meaning, self.sink)
+        return InterpExecutable(prog, self._meaning, self.sink, self)
 
 
 class InterpExecutable:
@@ -42,8 +46,9 @@ class InterpExecutable:
     entry = 0
     is_native = False
 
-    def __init__(self, prog: XlatedProgram, meaning: Meaning, sink: Sink | None) -> None:
+    def __init__(self, prog: XlatedProgram, meaning: Meaning, sink: Sink | None, engine: Interp | None = None) -> None:
         self.program = prog
+        self.engine = engine
         self.code = Code(prog, meaning)
         self.sink = sink
         self.verified = prog.verified is not None
@@ -61,7 +66,7 @@ class InterpExecutable:
         run.tail_calls = 0
         run.insn_count = 0
         run.aborted = False
-        return Machine(self, run, 0, (ctx,), True).finish()
+        return self._finish(Machine(self, run, 0, (ctx,), True))
 
     def expect(self, runs: int) -> None:
         """Nothing: it is what it is."""
@@ -74,7 +79,7 @@ class InterpExecutable:
 
     def enter(self, run: RunContext, ctx: int) -> int:
         """As run(), in the middle of a run."""
-        return Machine(self, run, 0, (ctx,), True).finish()
+        return self._finish(Machine(self, run, 0, (ctx,), True))
 
     def invoke(self, run: RunContext, text_address: int, *args: int) -> int:
         """Execute the subprogram at *text_address* with R1.. = *args*; R0 as u64.
@@ -84,4 +89,12 @@ class InterpExecutable:
         offset = text_address - self.program.text
         if offset % _INSN_BYTES or not 0 <= offset // _INSN_BYTES < len(self.program.insns):
             raise GuestFault("call of an address that is no text of the program", "interp", address=text_address)
-        return Machine(self, run, offset // _INSN_BYTES, args, False).finish()
+        return self._finish(Machine(self, run, offset // _INSN_BYTES, args, False))
+
+    def _finish(self, machine: Machine) -> int:
+        between = self.engine.between if self.engine is not None else None
+        if between is not None:
+            between()
+            while machine.step():
+                between()
+        return machine.finish()

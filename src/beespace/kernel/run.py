@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["STACK_BYTES", "KernelRun", "RunPool", "TraceLine"]
 
 STACK_BYTES = 16 << 10  # eight frames of 512 bytes, tail calls and callbacks of callbacks
+_TASK_TYPES = (uapi.BPF_PROG_TYPE_SYSCALL, uapi.BPF_PROG_TYPE_TRACING, uapi.BPF_PROG_TYPE_LSM)
 _POOL_LIMIT = 16  # regions of one size kept for the next run
 
 
@@ -163,7 +164,7 @@ class RunPool:
         kernel = self._kernel
         executable = prog.executable(kernel)
         clock = kernel.host or kernel.clock
-        with self._on(cpu), self.run(prog, cpu) as run:
+        with self._on(cpu), self._softirqs_off(prog), self.run(prog, cpu) as run:
             run.ctx = ctx
             context: Any = run
             start = clock.now_ns()
@@ -219,6 +220,19 @@ class RunPool:
     def _free_runner(self, runner: PacketRunner) -> None:
         for region in runner.regions:
             self.give_back(region)
+
+    # local_bh_disable() around everything but what runs as a task does: programs that sleep or are system calls.
+    @contextmanager
+    def _softirqs_off(self, prog: BpfProg) -> Iterator[None]:
+        points = self._kernel.deferred.points
+        if points.scheduler is None or prog.prog_type.id in _TASK_TYPES:
+            yield
+            return
+        points.irq_save()
+        try:
+            yield
+        finally:
+            points.irq_restore()
 
     def close(self) -> None:
         """Free idle memory."""

@@ -66,8 +66,11 @@ class Prefix:
 
     @property
     def decisions(self) -> tuple[int, ...]:
-        """What was decided: Prefix(decisions) runs the same schedule."""
-        return tuple(chosen for chosen, _, _ in self.taken)
+        """What was decided, up to the last choice: Prefix(decisions) runs the same schedule."""
+        found = [chosen for chosen, _, _ in self.taken]
+        while found and not found[-1]:
+            found.pop()
+        return tuple(found)
 
 
 def explore(run: Callable[[Prefix], None], preemptions: int, limit: int | None = None) -> int:
@@ -89,7 +92,7 @@ def explore(run: Callable[[Prefix], None], preemptions: int, limit: int | None =
             if at >= len(prefix):
                 cost = spent + may_stay
                 if cost <= preemptions:
-                    head = policy.decisions[:at]
+                    head = tuple(index for index, _, _ in policy.taken[:at])
                     todo.extend((*head, other) for other in range(options - 1, 0, -1))
             spent += bool(may_stay and chosen)
     return count
@@ -116,7 +119,8 @@ class Strand:
         self.masked = 0
         self.waits_for = ""
         self.condition: Callable[[], bool] | None = None
-        self.go = threading.Semaphore(0)
+        self.go = threading.Lock()  # held by who waits
+        self.go.acquire()
         self.thread = threading.Thread(target=owner._strand, args=(self, target), name=name, daemon=True)
 
     def __repr__(self) -> str:
@@ -148,7 +152,8 @@ class Interleaver:
         self._steps = steps
         self._strands: list[Strand] = []
         self._current: Strand | None = None
-        self._main = threading.Semaphore(0)
+        self._main = threading.Lock()
+        self._main.acquire()
         self._error: BaseException | None = None
         self._closing = False
 
@@ -183,8 +188,6 @@ class Interleaver:
         stack, before = self._cpus.stack, self._points.scheduler
         self._points.scheduler = self
         try:
-            for strand in self._strands:
-                strand.thread.start()
             following = self._next(None)
             if following is not None:
                 self._hand_over(following)
@@ -286,6 +289,8 @@ class Interleaver:
     def _hand_over(self, strand: Strand) -> None:
         self._current = strand
         self._cpus.stack = strand.stack
+        if strand.thread.ident is None:
+            strand.thread.start()
         strand.go.release()
 
     def _switch(self, what: str) -> None:

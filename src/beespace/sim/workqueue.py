@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from beespace.errors import InternalError
 from beespace.sim.contexts import ContextKind, Cpus
 from beespace.sim.points import Points
 
@@ -72,7 +73,12 @@ class Workqueue:
         return item
 
     def cancel_work_sync(self, item: WorkItem) -> bool:
-        """Take *item* off the queue and wait until it does not run; whether it was queued."""
+        """Take *item* off the queue and wait until it does not run; whether it was queued.
+
+        :raises InternalError: called where nobody may sleep.
+        """
+        if not self._cpus.current.kind.may_sleep:
+            raise InternalError(f"sleeping function called from {self._cpus.current!r}")
         self._points.point("cancel_work_sync")
         was = item.pending
         if was:

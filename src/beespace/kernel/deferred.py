@@ -173,13 +173,19 @@ class Deferred:
     # -- interleaving
 
     def interleaver(
-        self, policy: Policy, *, trace: Callable[[str], None] | None = None, horizon_ns: int | None = None
+        self,
+        policy: Policy,
+        *,
+        trace: Callable[[str], None] | None = None,
+        horizon_ns: int | None = None,
+        workers: int = 2,
     ) -> Interleaver:
         """Strands for all that this kernel does by itself; the caller adds tasks and run()s it.
 
         A timer may fire at any moment (time jumps to its deadline), work may start at any moment after it was queued, a
         grace period may end as late as it likes.
 
+        :param workers: work items that can run at the same time.
         :param horizon_ns: timers due later on CLOCK_MONOTONIC do not fire.
         """
         from beespace.sim.interleave import Interleaver
@@ -205,14 +211,14 @@ class Deferred:
                 cpu=cpu,
                 kind=ContextKind.SOFTIRQ if cpu >= 0 else ContextKind.TASK,
             )
-        for number in range(2):
+        for number in range(workers):
             found.daemon(
-                f"kworker/u{number}", self.workqueue.ready, self.workqueue.run_one, cpu=-2 - number,
+                f"kworker/u{number}", self.workqueue.ready, self.workqueue.run_one, cpu=-4 - number,
                 kind=ContextKind.WORKER,
             )  # fmt: skip
         for number, flavour in enumerate((self.rcu, self.rcu_tasks_trace)):
             found.daemon(
-                ("rcu", "rcu_tasks_trace")[number], flavour.ready, flavour.run_ready, cpu=-4 - number,
+                ("rcu", "rcu_tasks_trace")[number], flavour.ready, flavour.run_ready, cpu=-2 - number,
                 kind=ContextKind.WORKER,
             )  # fmt: skip
         return found

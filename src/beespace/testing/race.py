@@ -84,6 +84,7 @@ class RaceLab:
         works: type[Works] = Works,
         trace: bool = False,
         horizon_ns: int | None = None,
+        workers: int = 1,
     ) -> None:
         self.kernel = Kernel(cpus=cpus, btf_vmlinux=None)
         deferred = self.deferred = self.kernel.deferred
@@ -100,7 +101,7 @@ class RaceLab:
         self.map.refcnt += 1  # as programs that use it hold it
         self.fd: int | None = self.kernel.fds.install(File("map", self.map))
         self.interleaver: Interleaver = deferred.interleaver(
-            policy, trace=self.trace.append if trace else None, horizon_ns=horizon_ns
+            policy, trace=self.trace.append if trace else None, horizon_ns=horizon_ns, workers=workers
         )
 
     # -- setting up

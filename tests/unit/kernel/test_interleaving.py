@@ -70,6 +70,7 @@ def test_a_seed_gives_the_same_schedule_and_others_give_others(engine):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("engine", ["interp", "jit"])
 def test_a_thousand_seeds(engine):
     first = traces(engine, range(1000), every_insn=False)

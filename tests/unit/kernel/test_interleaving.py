@@ -10,7 +10,7 @@ import beespace
 from beespace.sim.interleave import Prefix, explore
 
 OBJECT = Path(__file__).parents[2] / "programs" / "timers.bpf.o"
-INIT, COUNT, OTHER, START, CANCEL, START_AT, START_AT_BOOT, BUSY = range(5)
+INIT, COUNT, OTHER, START, CANCEL, START_AT, START_AT_BOOT, BUSY = range(8)
 
 
 @pytest.fixture(params=["interp", "jit"])

@@ -10,7 +10,7 @@ import pytest
 from beespace.errors import InternalError
 from beespace.kernel.timers import Timers
 from beespace.kernel.workqueues import Works
-from beespace.testing.race import explored
+from beespace.testing.race import explored, sampled
 from beespace.uapi import bpf as uapi
 
 ARRAY, LRU = uapi.BPF_MAP_TYPE_ARRAY, uapi.BPF_MAP_TYPE_LRU_HASH
@@ -241,7 +241,7 @@ def test_no_schedule_of_one_preemption_goes_wrong(name):
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_no_schedule_of_three_preemptions_goes_wrong(name):
-    """All of them in the smaller scenarios; of the larger ones so many, and random ones of any number of preemptions."""
+    """All of the smaller scenarios; of the larger ones so many, and random ones of any number of preemptions."""
     if explored(SCENARIOS[name], 3, limit=5000) == 5000:
         sampled(SCENARIOS[name], range(2000))
 

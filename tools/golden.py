@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import beespace
+from beespace.errors import Unsupported
 from beespace.testing import golden
 
 RUNNER = "/work/shared/golden/runner"
@@ -59,6 +60,8 @@ def play(path: Path, runner: str, name: str) -> list[str] | None:
         eng.pin_cpu(0)
         failures: list[str] = found.play()
         return failures
+    except Unsupported as error:
+        return [str(error)]
     finally:
         found.close()
         scenario.time, scenario.os = before

@@ -57,6 +57,7 @@ class KernelRun(RunState):
         self.program = prog.xlated
         self.mem = kernel.space
         self.ctx = 0
+        self.rcu_readers: list[int] = []  # sections that the program has begun
 
     def invoke(self, text_address: int, *args: int) -> int:
         """Run the subprogram at *text_address*."""
@@ -153,9 +154,12 @@ class RunPool:
         rcu = deferred.rcu_tasks_trace if sleepable else deferred.rcu
         stack = self.borrow("stack", STACK_BYTES)
         reader = rcu.read_lock()
+        run = KernelRun(self._kernel, prog, cpu, stack)
         try:
-            yield KernelRun(self._kernel, prog, cpu, stack)
+            yield run
         finally:
+            for section in run.rcu_readers:  # left by an exception
+                deferred.rcu.read_unlock(section)
             self.give_back(stack)
             rcu.read_unlock(reader)
 
@@ -178,6 +182,14 @@ class RunPool:
             prog.run_cnt += repeat
             prog.run_time_ns += elapsed
         return r0, elapsed // repeat
+
+    def read_lock(self, run: KernelRun) -> None:
+        """A program begins an RCU section."""
+        run.rcu_readers.append(self._kernel.deferred.rcu.read_lock())
+
+    def read_unlock(self, run: KernelRun) -> None:
+        """A program ends its innermost RCU section."""
+        self._kernel.deferred.rcu.read_unlock(run.rcu_readers.pop())
 
     # The CPU that a test run takes place on, in whatever kind of context its caller is.
     def _on(self, cpu: int) -> AbstractContextManager[object]:

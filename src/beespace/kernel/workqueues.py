@@ -84,8 +84,10 @@ class Works(AsyncTable):
             emit(self.env, "wq_free", work)
         self._workqueue.queue_work(WorkItem(lambda: self._delete_work(work), "bpf_wq_delete_work"))
 
+    # Disabled, not only cancelled: a program that found the work before it was taken from its element may start it
+    # until it leaves, that is after this; 6.18 would run freed memory then.
     def _delete_work(self, work: BpfWork) -> None:
-        self._workqueue.cancel_work_sync(self.use(work))
+        self._workqueue.cancel_work_sync(self.use(work), disable=True)
         self.kfree_rcu(work)
 
     def work(self, work: BpfWork) -> None:

@@ -19,9 +19,10 @@ class WorkItem:
     """``struct work_struct``: queued at most once, executed by at most one worker at a time.
 
     :ivar pending: queued; it may run at the same time (and will run once more).
+    :ivar disabled: it cannot be queued any more.
     """
 
-    __slots__ = ("cpu", "function", "name", "pending", "running")
+    __slots__ = ("cpu", "disabled", "function", "name", "pending", "running")
 
     def __init__(self, function: Callable[[], None], name: str) -> None:
         self.function = function
@@ -29,6 +30,7 @@ class WorkItem:
         self.cpu = 0
         self.pending = False
         self.running = False
+        self.disabled = False
 
 
 class Workqueue:
@@ -43,9 +45,9 @@ class Workqueue:
         return len(self._queue)
 
     def queue_work(self, item: WorkItem) -> bool:
-        """Have *item* executed on this CPU; False when it is already queued."""
+        """Have *item* executed on this CPU; False when it is already queued, or disabled."""
         self._points.point("queue_work")
-        if item.pending:
+        if item.pending or item.disabled:
             return False
         item.pending = True
         item.cpu = self._cpus.cpu
@@ -72,14 +74,16 @@ class Workqueue:
             self._points.point("work ran")
         return item
 
-    def cancel_work_sync(self, item: WorkItem) -> bool:
+    def cancel_work_sync(self, item: WorkItem, *, disable: bool = False) -> bool:
         """Take *item* off the queue and wait until it does not run; whether it was queued.
 
+        :param disable: nobody can queue it again (disable_work_sync()).
         :raises InternalError: called where nobody may sleep.
         """
         if not self._cpus.current.kind.may_sleep:
             raise InternalError(f"sleeping function called from {self._cpus.current!r}")
         self._points.point("cancel_work_sync")
+        item.disabled = item.disabled or disable
         was = item.pending
         if was:
             self._queue.remove(item)

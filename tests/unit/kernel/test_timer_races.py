@@ -351,6 +351,14 @@ class FreesRunningWork(Works):
             self.kfree_rcu(work)
 
 
+class CancelsWork(Works):
+    """6.18: work that a program found before its element went can be queued after it was cancelled."""
+
+    def _delete_work(self, work):
+        self._workqueue.cancel_work_sync(self.use(work))
+        self.kfree_rcu(work)
+
+
 @pytest.mark.parametrize(
     ("name", "historical", "error"),
     [
@@ -361,6 +369,7 @@ class FreesRunningWork(Works):
         ("fix_timer_start_delete", FiresFreed, "use of freed BpfTimer|armed"),
         ("last_user_reference_goes_between_init_and_start", NoLock, "use of freed BpfTimer|dropped twice|leaked"),
         ("work_started_while_its_element_goes", FreesRunningWork, "use of freed BpfWork"),
+        ("work_started_while_its_element_goes", CancelsWork, "use of freed BpfWork"),
     ],
 )
 def test_the_scenario_finds_the_historical_bug(name, historical, error):

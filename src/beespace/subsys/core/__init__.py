@@ -7,6 +7,7 @@ MODULES = (
     "kfuncs",
     "map_types",
     "prog_types",
+    "sections",
     "struct_ops",
     "trust",
     "wq",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from beespace.btf import Btf
     from beespace.decl import Features
+    from beespace.decl.events import Event
     from beespace.decl.prog import SectionDef
     from beespace.sim.interleave import Policy
 
@@ -227,6 +228,21 @@ class Kernel(OpensObjects, _kernel.Kernel):
             return 0
         deadline_ns = self.events.next_deadline_ns()
         return None if deadline_ns is None else max(deadline_ns - self.clock.now_ns(), 0)
+
+    @contextmanager
+    def timeline(self) -> Iterator[list[Event]]:
+        """What happens to timers and work meanwhile: AsyncEvents, whose str() is a line of a timeline.
+
+        >>> with kernel.timeline() as events:                            # doctest: +SKIP
+        ...     kernel.advance(seconds=60)
+        >>> print(*events, sep="\\n")                                    # doctest: +SKIP
+        """
+        events: list[Event] = []
+        before, self.deferred.listen = self.deferred.listen, events.append
+        try:
+            yield events
+        finally:
+            self.deferred.listen = before
 
     def interleave(
         self,

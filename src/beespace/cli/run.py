@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from beespace.api import LinuxKernel, Object, Program
     from beespace.api.kernels import Kernel
     from beespace.api.pcap import CapturedPacket
+    from beespace.decl.events import Event
 
 __all__ = ["register", "verdict_name"]
 
@@ -55,6 +57,8 @@ def run(
     engine: Annotated[str | None, typer.Option(help="interp, jit or auto (simulated kernel)")] = None,
     seed: Annotated[int | None, typer.Option(help="seed of the simulated kernel")] = None,
     write: Annotated[Path | None, typer.Option(help="write packets and verdicts as pcapng")] = None,
+    advance: Annotated[float, typer.Option(help="let so many simulated seconds pass afterwards")] = 0,
+    timeline: Annotated[bool, typer.Option("--timeline", help="what timers and work did, and when")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="one line for each packet")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
 ) -> None:
@@ -70,10 +74,22 @@ def run(
         for text in assign or []:
             _assign(obj, text)
         obj.load()
-        if pcap is not None:
-            report = _run_capture(kernel, chosen, pcap, repeat, write, verbose and not as_json)
-        else:
-            report = _run_once(chosen, _bytes(data, "--data"), _bytes(ctx, "--ctx"), repeat)
+        from beespace.api.kernels import Kernel as SimulatedKernel
+
+        if (timeline or advance) and not isinstance(kernel, SimulatedKernel):
+            raise InputError("--advance and --timeline need simulated time", found=f"--backend {backend.value}")
+        watched: AbstractContextManager[list[Event]] = nullcontext([])
+        if isinstance(kernel, SimulatedKernel):
+            watched = kernel.timeline()
+        with watched as events:
+            if pcap is not None:
+                report = _run_capture(kernel, chosen, pcap, repeat, write, verbose and not as_json)
+            else:
+                report = _run_once(chosen, _bytes(data, "--data"), _bytes(ctx, "--ctx"), repeat)
+            if advance and isinstance(kernel, SimulatedKernel):
+                kernel.advance(seconds=advance)
+        if timeline:
+            report["timeline"] = [str(event) for event in events]
         _show(obj, chosen, report, maps, as_json)
 
 
@@ -228,6 +244,8 @@ def _show(obj: Object, prog: Program, report: dict[str, Any], maps: list[str] | 
                 if run[name]:
                     print(f"{name} {run[name]}")
     for line in report["printk"]:
+        print(line)
+    for line in report.get("timeline", ()):
         print(line)
     for each in shown:
         map_table(each, always=bool(maps))

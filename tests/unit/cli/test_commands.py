@@ -42,6 +42,22 @@ def test_run_on_a_capture_shows_the_flows(beespace_cli):
     assert "XDP_PASS" in result.stdout
 
 
+def test_timeline_shows_what_timers_do_in_the_time_that_passes(beespace_cli):
+    expiry = FLOWS.parents[1] / "expiry" / "expiry.bpf.o"
+    packet = bytes(12) + b"\x08\x00" + bytes([0x45, 0, 0, 20]) + bytes(8) + bytes([10, 0, 0, 1, 10, 0, 0, 2])
+    result = beespace_cli("run", expiry, "--data", packet.hex(), "--advance", 31, "--timeline")
+    lines = [line for line in result.stdout.splitlines() if " cpu0 timer_" in line]
+    key = "flows[0a0000010a00000200000000]"
+    assert [line.split() for line in lines] == [
+        ["10.000000000", "cpu0", "timer_init", key],
+        ["10.000000000", "cpu0", "timer_set_callback", key, "expire()"],
+        ["10.000000000", "cpu0", "timer_start", key, "expire()", "due", "40.000000000"],
+        ["40.000000000", "cpu0", "timer_fire", key, "expire()"],
+        ["40.000000000", "cpu0", "timer_free", key],
+    ]
+    assert beespace_cli("run", expiry, "--timeline", "--backend", "linux").exit_code in (EXIT_INPUT, EXIT_NO, 3)
+
+
 def test_run_as_json_has_every_packet_and_typed_map_contents(beespace_cli):
     result = beespace_cli("run", FLOWS, "count_xdp", "--pcap", PCAP, "--json")
     record = json.loads(result.stdout)

@@ -128,6 +128,8 @@ def lower_loop(e: FunctionEmitter, idx: int, callback: int) -> None:
     latch = text.new_label("latch")
     text.emit(f"br label %{latch}")
     text.label(latch)
+    # A callback may wait for what another CPU writes: each round loads again.
+    text.emit('call void asm sideeffect "", "~{memory}"()')
     text.emit(f"br i1 {text.compare('eq', 64, stopped, '0')}, label %{head}, label %{done}")
     text.lines[phi] = text.lines[phi].replace("{next}", following).replace("{latch}", latch)
     text.label(too_many)

@@ -81,11 +81,14 @@ class Function:
         return self.leaks_own and self.stack_depth > 0
 
 
-def functions(prog: XlatedProgram, is_checked: Callable[[int], bool], loops: Mapping[int, int]) -> list[Function]:
+def functions(
+    prog: XlatedProgram, is_checked: Callable[[int], bool], loops: Mapping[int, int], drains: Mapping[int, int]
+) -> list[Function]:
     """All subprograms of *prog*, analysed.
 
     :param is_checked: whether the call at an insn_idx goes through code that checks the addresses it is given.
-    :param loops: insn_idx of a bpf_loop() that becomes a loop -> subprogram of its callback.
+    :param loops: insn_idx of a bpf_loop() that becomes a loop -> subprogram of its callback; *drains* likewise of
+        bpf_user_ringbuf_drain().
     """
     starts = [subprog.start for subprog in prog.subprogs]
     ends = [*starts[1:], len(prog.insns)]
@@ -95,7 +98,7 @@ def functions(prog: XlatedProgram, is_checked: Callable[[int], bool], loops: Map
     ]
     for function in found:
         _liveness(function)
-    _Pointers(prog, found, is_checked, loops).solve()
+    _Pointers(prog, found, is_checked, loops, drains).solve()
     for function in found:
         function.stack_depth = _stack_depth(prog, function)
     return found
@@ -226,12 +229,14 @@ class _Pointers:
         found: list[Function],
         is_checked: Callable[[int], bool],
         loops: Mapping[int, int],
+        drains: Mapping[int, int],
     ) -> None:
         self.prog = prog
         self.functions = found
         self.at = {function.start: function for function in found}
         self.is_checked = is_checked
         self.loops = loops
+        self.drains = drains
         self.changed = True
 
     def solve(self) -> None:
@@ -357,6 +362,9 @@ class _Pointers:
             returns = self._subprog(function, callee, pointers, taint)
         elif idx in self.loops:  # the callback gets a number and R3
             callee = self.functions[self.loops[idx]]
+            self._subprog(function, callee, (pointers >> 3 & 1) << 2, [0, 0, taint[3], 0, 0, 0])
+        elif idx in self.drains:  # the callback gets a dynptr, which is no memory of the guest, and R3
+            callee = self.functions[self.drains[idx]]
             self._subprog(function, callee, (pointers >> 3 & 1) << 2, [0, 0, taint[3], 0, 0, 0])
         else:
             proto = self.prog.calls[idx]

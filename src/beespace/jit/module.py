@@ -15,6 +15,7 @@ from beespace.errors import InternalError
 from beespace.jit.calls import LOWERINGS, Lowering, lower_ktime, lower_loop, lower_tail_call, lower_trampoline
 from beespace.jit.emit import FunctionEmitter
 from beespace.jit.flow import Function, functions
+from beespace.jit.ring import RING_LOWERINGS, drains, lower_drain
 from beespace.jit.runtime import CallSite, Trampolines
 
 if TYPE_CHECKING:
@@ -63,8 +64,9 @@ class Module:
         self._made: dict[Hashable, str] = {}
         self._bodies: list[str] = []
         self._loops = {} if options.trace_calls else _loops(prog)
+        self._drains = {} if options.trace_calls else drains(prog)
         self._lowerings = {idx: self._lowering(idx) for idx in prog.calls}
-        self.functions = functions(prog, self._is_checked, self._loops)
+        self.functions = functions(prog, self._is_checked, self._loops, self._drains)
         self._at = {function.start: function for function in self.functions}
         self._debug: _DebugInfo | None = None
 
@@ -168,7 +170,10 @@ class Module:
         if idx in self._loops:
             callback = self._loops[idx]
             return lambda emitter, at: lower_loop(emitter, at, callback)
-        choose = None if self.options.trace_calls else LOWERINGS.get(proto.name)
+        if idx in self._drains:
+            drained = self._drains[idx]
+            return lambda emitter, at: lower_drain(emitter, at, drained)
+        choose = None if self.options.trace_calls else LOWERINGS.get(proto.name) or RING_LOWERINGS.get(proto.name)
         return (choose(self, idx) if choose is not None else None) or lower_trampoline
 
     def _is_checked(self, idx: int) -> bool:

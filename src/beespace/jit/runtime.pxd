@@ -5,7 +5,7 @@ from beespace.decl.runstate cimport RunState, RunWords
 
 ctypedef unsigned long long u64
 ctypedef RunWords *words_ptr
-ctypedef u64 (*entry_fn)(u64 words, u64 ctx) noexcept
+ctypedef u64 (*entry_fn)(u64 words, u64 ctx) noexcept nogil
 ctypedef u64 (*callback_fn)(u64 words, u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) noexcept
 ctypedef u64 (*call_fn)(u64 words, u64 site, u64 r1, u64 r2, u64 r3, u64 r4, u64 r5) noexcept with gil
 ctypedef u64 (*tail_fn)(u64 words, u64 site, u64 ctx, u64 descriptor, u64 index) noexcept with gil

@@ -248,6 +248,24 @@ class JitExecutable:
         state.targets = None
         return r0
 
+    def run_apart(self, run: RunContext, ctx: cython.ulonglong) -> int:
+        """As run(), with the GIL given to other threads meanwhile; only inside of Kernel.parallel()."""
+        if not cython.compiled:
+            return self.run(run, ctx)  # ctypes gives it away for each call
+        state: RunState = cython.cast(RunState, run)
+        state.words.aborted = 0
+        state.words.tail_calls = 0
+        state.words.insn_count = 0
+        words: cython.ulonglong = cython.cast(cython.size_t, cython.address(state.words))
+        entry: cython.size_t = self.entry
+        r0: cython.ulonglong
+        with cython.nogil:  # type: ignore[attr-defined]  # also a context manager
+            r0 = cython.cast(c.entry_fn, entry)(words, ctx)
+        if state.words.aborted:
+            r0 = self._left(state)
+        state.targets = None
+        return r0
+
     def enter(self, run: RunContext, ctx: cython.ulonglong) -> int:
         """As run(), in the middle of a run."""
         state: RunState = cython.cast(RunState, run)

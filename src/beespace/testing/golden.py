@@ -31,7 +31,7 @@ from beespace.uapi.attr import (
     ProgTestRunAttr,
 )
 
-__all__ = ["Engine", "EngineError", "LinuxEngine"]
+__all__ = ["Engine", "EngineError", "JitEngine", "LinuxEngine"]
 
 _PERCPU = {uapi.BPF_MAP_TYPE_PERCPU_HASH, uapi.BPF_MAP_TYPE_PERCPU_ARRAY, uapi.BPF_MAP_TYPE_LRU_PERCPU_HASH}
 # Values that user space sees as an id or a descriptor, whatever value_size says.
@@ -423,6 +423,18 @@ class Engine:
     def pin_cpu(self, cpu: int) -> None:
         """This thread runs on *cpu* from now on."""
         self.kernel.current_cpu = cpu
+
+
+class JitEngine(Engine):
+    """Plays scenarios on the simulated kernel with programs compiled."""
+
+    name = "beespace-jit"
+
+    def _make_kernel(self) -> Any:
+        kernel = beespace.Kernel(cpus=2, engine="jit")
+        self._parallel = kernel.parallel()  # scenarios run programs on two CPUs at a time
+        self._parallel.__enter__()
+        return kernel
 
 
 class LinuxEngine(Engine):

@@ -34,15 +34,16 @@ _XCHG_STORAGE = frozenset(
 
 def record_map(env: Env, rec: InsnRec, meta: ArgMeta) -> None:
     """Note the map (and the constant key) a call is made with, for the rewriting of the call."""
+    m = meta.map_ptr
+    # More than what the kernel rewrites: engines call other maps' helpers natively too.
+    if m is not None and not any(known is m for known in rec.map_ptrs):
+        rec.map_ptrs = (*rec.map_ptrs, m)
     if meta.func_id not in MAP_HELPERS:
         return
-    m = meta.map_ptr
     if m is None:
         env.bug("expected map for helper call")
     if m.map_flags & uapi.BPF_F_RDONLY_PROG and meta.func_id in MAP_READ_WRITE_HELPERS:
         env.reject(EACCES, "write into map forbidden")
-    if not any(known is m for known in rec.map_ptrs):
-        rec.map_ptrs = (*rec.map_ptrs, m)
     if meta.func_id == uapi.BPF_FUNC_tail_call:
         _record_key(env, rec, meta)
 

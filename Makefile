@@ -43,6 +43,7 @@ bench: setup ## measurements that the documentation states
 	.venv/bin/python tools/bench_startup.py
 	$(RUN) pytest -q tests/bench --benchmark-columns=min,median,max --benchmark-sort=name
 	.venv/bin/python tools/bench_numbers.py
+	.venv/bin/python tools/bench_ringbuf.py
 
 oracle: setup ## examples, tests and scenarios on both kernels (needs bpf(2)), then 50,000 generated programs
 	$(RUN) pytest -q -m oracle

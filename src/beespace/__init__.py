@@ -12,7 +12,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from beespace.api import Kernel, Link, LinuxKernel, Map, Object, Program, RunResult, compile_c
+    from beespace.api import (
+        Kernel,
+        Link,
+        LinuxKernel,
+        Map,
+        Object,
+        Program,
+        RingBuffer,
+        RunResult,
+        UserRingBuffer,
+        compile_c,
+    )
     from beespace.errors import (
         BpfError,
         BtfError,
@@ -40,14 +51,19 @@ __all__ = [
     "Map",
     "Object",
     "Program",
+    "RingBuffer",
     "RunResult",
     "SyscallError",
     "Unsupported",
+    "UserRingBuffer",
     "VerifierError",
     "compile_c",
 ]
 
-_API = ("Kernel", "Link", "LinuxKernel", "Map", "Object", "Program", "RunResult", "compile_c")
+_API = (
+    "Kernel", "Link", "LinuxKernel", "Map", "Object", "Program", "RingBuffer", "RunResult", "UserRingBuffer",
+    "compile_c",
+)  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -8,6 +8,7 @@ from beespace.api.link import Link
 from beespace.api.map import Map
 from beespace.api.object import Names, Object
 from beespace.api.program import Program, RunResult
+from beespace.api.ringbuf import Records, RingBuffer, Sample, UserRingBuffer
 from beespace.api.variables import ArrayView, StructView, Variables
 
 __all__ = [
@@ -24,8 +25,12 @@ __all__ = [
     "Object",
     "OpensObjects",
     "Program",
+    "Records",
+    "RingBuffer",
     "RunResult",
+    "Sample",
     "StructView",
+    "UserRingBuffer",
     "Variables",
     "compile_c",
 ]

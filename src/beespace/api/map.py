@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from beespace.api.object import Object
     from beespace.api.program import Program
     from beespace.btf import Btf
+    from beespace.kernel.seam import BpfKernel
 
 __all__ = ["Map"]
 
@@ -276,6 +277,20 @@ class Map(MutableMapping[Any, Any]):
         """The key after *key*, the first for ``None`` or for one that is not there; ``None`` after the last."""
         data = self.next_key_bytes(None if key is None else self.key_bytes(key))
         return None if data is None else self.elements.decode_key(data)
+
+    @property
+    def kernel(self) -> BpfKernel:
+        """Where it lives."""
+        return self._calls.kernel
+
+    @property
+    def object_btf(self) -> Btf | None:
+        """BTF of the object it belongs to: types of records of ring buffers."""
+        return self._object.btf if self._object is not None else None
+
+    def ring_fds(self) -> list[int]:
+        """Of a ring buffer: new descriptors to pass to another process, for from_fds() of its client there."""
+        return self.kernel.ring_fds(self.fd)
 
     def freeze(self) -> None:
         """No more writes from user space. :raises SyscallError: EBUSY when it is mapped writable."""

@@ -259,7 +259,7 @@ class JitExecutable:
         words: cython.ulonglong = cython.cast(cython.size_t, cython.address(state.words))
         entry: cython.size_t = self.entry
         r0: cython.ulonglong
-        with cython.nogil:  # type: ignore[attr-defined]  # also a context manager
+        with cython.nogil:
             r0 = cython.cast(c.entry_fn, entry)(words, ctx)
         if state.words.aborted:
             r0 = self._left(state)

@@ -222,11 +222,18 @@ class Kernel:
 
     def poll(self, fd: int) -> Waiter:
         """See BpfKernel.poll. :raises Unsupported: of other maps than ring buffers."""
+        return MapWaiter(self._ringbuf(fd))
+
+    def ring_fds(self, fd: int) -> list[int]:
+        """Two memfds and an eventfd, see RingbufMap."""
+        return self._ringbuf(fd).pass_fds()
+
+    def _ringbuf(self, fd: int) -> RingbufMap:
         self._check_open()
         bpf_map: BpfMap = self.get_file(fd, "map").obj
         if not isinstance(bpf_map, RingbufMap):
-            raise Unsupported(f"poll of a {bpf_map.TYPE.name} map")
-        return MapWaiter(bpf_map)
+            raise Unsupported(f"waiting for a {bpf_map.TYPE.name} map")
+        return bpf_map
 
     def read(self, fd: int, size: int) -> bytes:
         """read(2). :raises SyscallError: EINVAL: no object here can be read."""

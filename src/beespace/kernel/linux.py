@@ -142,6 +142,10 @@ class LinuxKernel:
         produces = MapInfo.unpack(bytes(info)).type == uapi.BPF_MAP_TYPE_USER_RINGBUF
         return LinuxWaiter(fd, select.EPOLLOUT if produces else select.EPOLLIN)
 
+    def ring_fds(self, fd: int) -> list[int]:
+        """The map itself."""
+        return [self.dup(fd)]
+
     def read(self, fd: int, size: int) -> bytes:
         """read(2)."""
         try:

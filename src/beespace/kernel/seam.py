@@ -78,6 +78,10 @@ class BpfKernel(Protocol):
         """
         ...
 
+    def ring_fds(self, fd: int) -> list[int]:
+        """New descriptors of this process through which another one can map the ring buffer of *fd* and wait for it."""
+        ...
+
     def read(self, fd: int, size: int) -> bytes:
         """read(2) from an fd of BPF_ITER_CREATE: at most *size* bytes, none at the end.
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from beespace.maps.env import MapEnv
     from beespace.uapi.attr import MapCreateAttr
 
-__all__ = ["RINGBUF", "USER_RINGBUF", "RingbufMap", "UserRingbufMap"]
+__all__ = ["RINGBUF", "USER_RINGBUF", "RingbufMap", "UserRingbufMap", "set_ready"]
 
 _CREATE_FLAGS = uapi.BPF_F_NUMA_NODE
 _POS_PAGES = 2 * PAGE_BYTES
@@ -29,6 +29,20 @@ _MAX_WAITERS = 512
 _WAITERS_OFF = 64  # in the private page: state address, the dynptr of callbacks, then who waits
 _DYNPTR_OFF = 16
 _NOT_READY_TO_WRITE = 0xFFFFFFFFFFFFFFFE  # counter of an eventfd that nothing can be added to
+
+
+def set_ready(fd: int, user_produces: bool, ready: bool) -> None:
+    """Make a waiter's eventfd ready, or not any more until the next wake-up.
+
+    Ready means readable; when user space produces, writable: not ready is a counter that nothing can be added to.
+    """
+    try:
+        if ready != user_produces:
+            os.eventfd_write(fd, 1 if ready else _NOT_READY_TO_WRITE)
+        else:
+            os.eventfd_read(fd)
+    except BlockingIOError:
+        pass  # it was like that
 
 
 class RingbufMap(BpfMap):
@@ -136,6 +150,10 @@ class RingbufMap(BpfMap):
             return self._producer, PAGE_BYTES, first_end
         return self._producer, PAGE_BYTES + self.max_entries, first_end + self.max_entries
 
+    def pass_fds(self) -> list[int]:
+        """New fds for another process: both memfds, an eventfd to wait on. It is woken as long as the map lives."""
+        return [os.dup(fd) for fd in (*self.shared_fds(), self.add_waiter())]
+
     def shared_fds(self) -> tuple[int, int]:
         """The memfds of the consumer page and of the producer page with the data; they belong to the map."""
         return self._consumer.fd, self._producer.fd
@@ -162,14 +180,8 @@ class RingbufMap(BpfMap):
         return fd
 
     def set_waiter(self, fd: int, ready: bool) -> None:
-        """Make a waiter ready, or not any more until the next wake-up."""
-        try:
-            if ready != self.USER_PRODUCES:
-                os.eventfd_write(fd, 1 if ready else _NOT_READY_TO_WRITE)
-            else:
-                os.eventfd_read(fd)
-        except BlockingIOError:
-            pass  # it was like that
+        """set_ready() for this kind of ring buffer."""
+        set_ready(fd, self.USER_PRODUCES, ready)
 
     def remove_waiter(self, fd: int) -> None:
         """Nobody waits there any more. The fd is kept for the next one: a program may be about to write to it."""

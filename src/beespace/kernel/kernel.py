@@ -240,6 +240,10 @@ class Kernel:
         self._check_open()
         raise SyscallError(EINVAL, f"read of a {self.fds.get(fd).kind}")
 
+    def perf_event_open(self, cpu: int) -> int:
+        """:raises Unsupported: perf events are not simulated."""
+        raise Unsupported("perf_event_open()")
+
     def mkdir(self, path: str) -> None:
         """See BpfFs.mkdir()."""
         self._check_open()

@@ -8,6 +8,7 @@ import mmap as _mmap
 import os
 import re
 import select
+import struct
 import weakref
 from collections.abc import Mapping
 from functools import cached_property
@@ -31,6 +32,12 @@ __all__ = ["LinuxKernel"]
 
 # arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h
 _NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
+_NR_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241, "riscv64": 241}
+# struct perf_event_attr: PERF_TYPE_SOFTWARE, size, PERF_COUNT_SW_BPF_OUTPUT, sample_period, PERF_SAMPLE_RAW
+_PERF_ATTR = struct.Struct("<IIQQQ")
+_PERF_ATTR_BYTES = 128
+_PERF_FLAG_CLOEXEC = 8
+_DENIED = (errno.EPERM, errno.EACCES)
 _UNPRIVILEGED = Path("/proc/sys/kernel/unprivileged_bpf_disabled")
 _VMLINUX_BTF = Path("/sys/kernel/btf/vmlinux")
 _POSSIBLE = Path("/sys/devices/system/cpu/possible")
@@ -152,6 +159,22 @@ class LinuxKernel:
             return os.read(fd, size)
         except OSError as error:
             raise SyscallError(error.errno or 0, f"read {fd}") from None
+
+    def perf_event_open(self, cpu: int) -> int:
+        """perf_event_open(2) for all processes on *cpu*; nothing is sampled before it is enabled.
+
+        :see: kernel/events/core.c:__do_sys_perf_event_open
+        """
+        number = _NR_PERF_EVENT_OPEN.get(self._machine)
+        if number is None:
+            raise Unsupported(f"perf_event_open(2) on {self._machine}")
+        attr = ctypes.create_string_buffer(_PERF_ATTR.pack(1, _PERF_ATTR_BYTES, 10, 1, 1 << 10), _PERF_ATTR_BYTES)
+        arguments = (attr, ctypes.c_long(-1), ctypes.c_long(cpu), ctypes.c_long(-1), ctypes.c_long(_PERF_FLAG_CLOEXEC))
+        fd = int(self._libc.syscall(ctypes.c_long(number), *arguments))
+        if fd < 0:
+            err = ctypes.get_errno()
+            raise SyscallError(err, "perf_event_open", hint="needs CAP_PERFMON" if err in _DENIED else "")
+        return fd
 
     def mkdir(self, path: str) -> None:
         """mkdir(2), for the owner alone."""

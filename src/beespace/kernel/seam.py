@@ -89,6 +89,14 @@ class BpfKernel(Protocol):
         """
         ...
 
+    def perf_event_open(self, cpu: int) -> int:
+        """A PERF_COUNT_SW_BPF_OUTPUT event of *cpu*, disabled, for a BPF_MAP_TYPE_PERF_EVENT_ARRAY.
+
+        :return: an fd.
+        :raises SyscallError: EINVAL, EACCES, ENODEV as perf_event_open(2).
+        """
+        ...
+
     def mkdir(self, path: str) -> None:
         """Make a folder in the BPF file system. :raises SyscallError: EEXIST, ENOENT."""
         ...

@@ -7,6 +7,7 @@ so the same class drives the simulated kernel (``Engine``) and the real one (``L
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 from pathlib import Path
@@ -131,7 +132,10 @@ class Engine:
     def load(
         self, path: str, programs: list[str] | None = None, maps: dict[str, dict[str, Any]] | None = None
     ) -> tuple[dict[str, int], dict[str, int]]:
-        """Open, configure and load an object: ({program: fd}, {map: fd})."""
+        """Open, configure and load an object: ({program: fd}, {map: fd}).
+
+        :raises Unsupported: not modelled; no errno of a kernel stands for that.
+        """
         obj = self.kernel.open(Path(path))
         for prog in obj.progs:
             prog.autoload = programs is None or prog.name in programs
@@ -155,8 +159,6 @@ class Engine:
             raise EngineError(err.errno, stage="program", who=err.prog_name, log=err.log) from None
         except SyscallError as err:
             raise EngineError(err.errno or 0, stage="map", who=_short(err.what.split()[-1]), log=err.log) from None
-        except Unsupported as err:
-            raise EngineError(95, stage="unsupported", who=err.feature, log=str(err)) from None
         progs = {prog.name: self.kernel.dup(prog.fd) for prog in obj.progs if prog.autoload}
         fds = {_short(bpf_map.name): self.kernel.dup(bpf_map.fd) for bpf_map in chosen}
         obj.close()
@@ -300,6 +302,21 @@ class Engine:
         name = _Bytes(path.encode() + b"\0")
         return self._bpf(uapi.BPF_OBJ_GET, ObjPinAttr(pathname=name.address, file_flags=flags).pack())
 
+    def mkdir(self, path: str) -> None:
+        """A folder in the kernel's BPF file system; one that is there is fine."""
+        try:
+            self.kernel.mkdir(path)
+        except SyscallError as err:
+            if err.errno != errno.EEXIST:
+                raise EngineError(err.errno or 0) from None
+
+    def unlink(self, path: str) -> None:
+        """Remove a pin."""
+        try:
+            self.kernel.unlink(path)
+        except SyscallError as err:
+            raise EngineError(err.errno or 0) from None
+
     def map_fd_by_id(self, mid: int, flags: int = 0) -> int:
         """BPF_MAP_GET_FD_BY_ID."""
         return self._bpf(uapi.BPF_MAP_GET_FD_BY_ID, GetIdAttr(start_id=mid, open_flags=flags).pack())
@@ -378,10 +395,13 @@ class Engine:
     def mmap(self, fd: int, length: int, offset: int = 0, prot: str = "rw", addr: int | None = None) -> int:
         """Map a map's memory, or with fd -1 anonymous memory: its address."""
         bits = (mmap.PROT_READ if "r" in prot else 0) | (mmap.PROT_WRITE if "w" in prot else 0)
-        if addr is not None:
-            raise Unsupported("scenario: mmap at a given address")
+        if fd < 0 and addr is not None:
+            raise Unsupported("scenario: anonymous memory at a given address")
         try:
-            view = memoryview(mmap.mmap(-1, length)) if fd < 0 else self.kernel.mmap(fd, length, bits, offset)
+            if fd < 0:
+                view = memoryview(mmap.mmap(-1, length))
+            else:
+                view = self.kernel.mmap(fd, length, bits, offset, addr=addr or 0)
         except SyscallError as err:
             raise EngineError(err.errno or 0) from None
         address = _address_of(view)
@@ -418,7 +438,11 @@ class Engine:
 
     def perf_event_open(self, cpu: int) -> int:
         """A disabled software event of *cpu*."""
-        raise EngineError(95)
+        try:
+            fd: int = self.kernel.perf_event_open(cpu)
+        except SyscallError as err:
+            raise EngineError(err.errno or 0) from None
+        return fd
 
     def pin_cpu(self, cpu: int) -> None:
         """This thread runs on *cpu* from now on."""

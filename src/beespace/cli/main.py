@@ -68,8 +68,8 @@ def reports_errors(command: F) -> F:
 
 def main() -> None:
     """Entry point of the ``beespace`` command."""
-    from beespace.cli import diff, dump, fuzz, run, verify
+    from beespace.cli import diff, dump, features, fuzz, run, verify
 
-    for module in (run, verify, dump, diff, fuzz):
+    for module in (run, verify, dump, diff, fuzz, features):
         module.register(app)
     app()

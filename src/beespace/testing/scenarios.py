@@ -1,8 +1,8 @@
 """Scenarios recorded on Linux, played inside the test suite on either kernel.
 
 A scenario is a JSON file beside the objects it loads; ``SCHEMA.md`` in their folder describes it, and
-``runner/scenario.py`` there carries its steps out. This module finds them and plays each in a process of its own, with a
-BPF file system of its own, so that nothing outlives a scenario.
+``runner/scenario.py`` there carries its steps out. This module finds them and plays each in a process of its own, with
+a BPF file system of its own, so that nothing outlives a scenario.
 """
 
 from __future__ import annotations

@@ -18,10 +18,10 @@ PCAP = Path(__file__).parents[3] / "examples/flows/traffic.pcap"
 
 @pytest.fixture(scope="module")
 def beespace_cli():
-    from beespace.cli import diff, dump, fuzz, run, verify
+    from beespace.cli import diff, dump, features, fuzz, run, verify
 
     if not app.registered_commands:
-        for module in (run, verify, dump, diff, fuzz):
+        for module in (run, verify, dump, diff, fuzz, features):
             module.register(app)
     runner = CliRunner()
 
@@ -152,5 +152,5 @@ def test_the_command_itself_starts():
         [sys.executable, "-c", "from beespace.cli import main; main()", "--help"],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
-    for command in ("run", "verify", "dump", "diff", "fuzz"):
+    for command in ("run", "verify", "dump", "diff", "fuzz", "features"):
         assert command in out.stdout

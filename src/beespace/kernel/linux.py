@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beespace.decl.registry import Features
-from beespace.errors import SyscallError, Unsupported, errno_name
+from beespace.errors import SyscallError, Unsupported
+from beespace.kernel.caps import hint
 from beespace.kernel.config import machine_config
 from beespace.kernel.seam import cmd_name
 from beespace.uapi import bpf as uapi
@@ -28,17 +29,16 @@ if TYPE_CHECKING:
     from beespace.btf import Btf
     from beespace.kernel.poll import Waiter
 
-__all__ = ["LinuxKernel"]
+__all__ = ["NR_BPF", "LinuxKernel"]
 
 # arch/x86/entry/syscalls/syscall_64.tbl, include/uapi/asm-generic/unistd.h
-_NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
+NR_BPF = {"x86_64": 321, "aarch64": 280, "riscv64": 280}
 _NR_PERF_EVENT_OPEN = {"x86_64": 298, "aarch64": 241, "riscv64": 241}
 # struct perf_event_attr: PERF_TYPE_SOFTWARE, size, PERF_COUNT_SW_BPF_OUTPUT, sample_period, PERF_SAMPLE_RAW
 _PERF_ATTR = struct.Struct("<IIQQQ")
 _PERF_ATTR_BYTES = 128
 _PERF_FLAG_CLOEXEC = 8
 _DENIED = (errno.EPERM, errno.EACCES)
-_UNPRIVILEGED = Path("/proc/sys/kernel/unprivileged_bpf_disabled")
 _VMLINUX_BTF = Path("/sys/kernel/btf/vmlinux")
 _POSSIBLE = Path("/sys/devices/system/cpu/possible")
 _MAP_FIXED_NOREPLACE = 0x100000  # include/uapi/asm-generic/mman-common.h
@@ -90,7 +90,7 @@ class LinuxKernel:
 
         :see: kernel/bpf/syscall.c:__sys_bpf
         """
-        number = _NR_BPF.get(self._machine)
+        number = NR_BPF.get(self._machine)
         if number is None:
             raise Unsupported(f"bpf(2) on {self._machine}")
         buffer = (ctypes.c_char * len(attr)).from_buffer(attr)
@@ -100,7 +100,7 @@ class LinuxKernel:
             if ret >= 0:
                 return ret
             if err != errno.EINTR:
-                raise SyscallError(err, cmd_name(cmd), hint=_hint(err))
+                raise SyscallError(err, cmd_name(cmd), hint=hint(err))
 
     def close(self, fd: int) -> None:
         """close(2)."""
@@ -200,7 +200,7 @@ class LinuxKernel:
 
     def allowed(self) -> str | None:
         """None when this process may create maps and load programs, otherwise the reason why not."""
-        if self._machine not in _NR_BPF:
+        if self._machine not in NR_BPF:
             return f"number of bpf(2) not known on {self._machine}"
         attr = bytearray(_PROBE_ATTR_BYTES)
         for field, value in enumerate((uapi.BPF_MAP_TYPE_HASH, 4, 4, 1)):
@@ -210,15 +210,3 @@ class LinuxKernel:
         except SyscallError as error:
             return str(error)
         return None
-
-
-def _hint(err: int) -> str:
-    if err == errno.EPERM:
-        try:
-            value = _UNPRIVILEGED.read_text().strip()
-        except OSError as error:
-            value = errno_name(error.errno or 0)
-        return f"bpf(2) needs CAP_BPF (some commands CAP_SYS_ADMIN); kernel.unprivileged_bpf_disabled is {value}"
-    if err == errno.ENOSYS:
-        return "this kernel has no bpf(2) (CONFIG_BPF_SYSCALL), or seccomp hides it"
-    return ""

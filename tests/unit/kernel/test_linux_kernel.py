@@ -1,16 +1,25 @@
 """LinuxKernel: the raw system call behind the seam."""
 
+import ctypes
 import errno
 import mmap
 import os
+import select
 import struct
+from pathlib import Path
 
 import pytest
 
+import beespace
 from beespace.errors import SyscallError
 from beespace.kernel import LinuxKernel, cmd_name
+from beespace.kernel.caps import hint
 from beespace.kernel.linux import _count_cpus
+from beespace.testing.scenarios import in_child, mount_private_bpffs
+from beespace.testing.unprivileged import drop_capabilities, hide_bpf
 from beespace.uapi import bpf as uapi
+
+FLOWS = Path(__file__).parents[3] / "examples/flows/flows.bpf.o"
 
 BPF_F_MMAPABLE = 1 << 10
 
@@ -76,8 +85,79 @@ def test_dup_and_close(linux_kernel):
     assert caught.value.errno == errno.EBADF
 
 
-def test_eperm_is_explained():
-    from beespace.kernel.linux import _hint
+def test_only_refusals_are_explained():
+    assert "seccomp" in hint(errno.ENOSYS)
+    assert hint(errno.EINVAL) == ""
 
-    assert "CAP_BPF" in _hint(errno.EPERM)
-    assert _hint(errno.EINVAL) == ""
+
+@pytest.mark.oracle
+def test_perf_event_of_a_cpu(linux_kernel):
+    fd = linux_kernel.perf_event_open(0)
+    linux_kernel.close(fd)
+    with pytest.raises(SyscallError) as caught:
+        linux_kernel.perf_event_open(1 << 20)
+    assert caught.value.errno in (errno.ENODEV, errno.EINVAL)
+
+
+@pytest.mark.oracle
+def test_epoll_tells_when_a_ring_buffer_has_room(linux_kernel):
+    fd = create(linux_kernel, uapi.BPF_MAP_TYPE_USER_RINGBUF, 0, 0, mmap.PAGESIZE)
+    epoll = linux_kernel.epoll()
+    epoll.register(fd, select.EPOLLIN | select.EPOLLOUT)
+    assert epoll.poll(0) == [(fd, select.EPOLLOUT)]
+    epoll.close()
+    linux_kernel.close(fd)
+
+
+# Without privileges: in a child, which gives its capabilities up or lets a seccomp filter hide the call.
+
+
+@pytest.mark.parametrize("name", ["CAP_BPF", "CAP_PERFMON", "CAP_NET_ADMIN", "CAP_SYS_ADMIN"])
+def test_missing_capabilities_are_named(name):
+    (text,) = in_child(lambda: [drop_capabilities() or LinuxKernel().allowed()])
+    assert name in text
+    assert "sudo" in text
+    assert "unprivileged_bpf_disabled is" in text
+
+
+def test_a_call_that_seccomp_hides_is_explained():
+    (text,) = in_child(lambda: [hide_bpf(errno.ENOSYS) or LinuxKernel().allowed()])
+    assert text == f"BPF_MAP_CREATE: ENOSYS: {hint(errno.ENOSYS)}"
+
+
+@pytest.mark.oracle
+def test_a_seccomp_filter_is_suspected_where_no_capability_is_missing(linux_kernel):
+    (text,) = in_child(lambda: [hide_bpf(errno.EPERM) or LinuxKernel().allowed()])
+    assert text == "BPF_MAP_CREATE: EPERM: a seccomp filter of this process may refuse it"
+
+
+@pytest.mark.oracle
+def test_refusals_that_are_not_about_privileges_have_no_hint(linux_kernel):
+    fd = create(linux_kernel, uapi.BPF_MAP_TYPE_ARRAY, 4, 8, 2)
+    linux_kernel.bpf(uapi.BPF_MAP_FREEZE, bytearray(struct.pack("<I", fd)))
+    key, value = (ctypes.create_string_buffer(8) for _ in range(2))
+    attr = bytearray(struct.pack("<IIQQQ", fd, 0, ctypes.addressof(key), ctypes.addressof(value), 0))
+    with pytest.raises(SyscallError) as caught:
+        linux_kernel.bpf(uapi.BPF_MAP_UPDATE_ELEM, attr)
+    linux_kernel.close(fd)
+    assert str(caught.value) == "BPF_MAP_UPDATE_ELEM: EPERM"
+
+
+def pin_and_reopen():
+    mount_private_bpffs()
+    with beespace.LinuxKernel() as kernel:
+        obj = kernel.load(FLOWS)
+        kernel.mkdir("/sys/fs/bpf/beespace")
+        obj.maps.flows.pin("/sys/fs/bpf/beespace/flows")
+        assert os.listdir("/sys/fs/bpf/beespace") == ["flows"]
+        pinned = kernel.open_map("/sys/fs/bpf/beespace/flows")
+        assert kernel.calls.map_info(pinned.fd).id == kernel.calls.map_info(obj.maps.flows.fd).id
+        obj.maps.flows.unpin()
+        with pytest.raises(SyscallError, match="ENOENT"):
+            kernel.open_map("/sys/fs/bpf/beespace/flows")
+    return []
+
+
+@pytest.mark.oracle
+def test_pins_live_in_a_real_bpf_file_system(linux_kernel):
+    assert in_child(pin_and_reopen) == []

@@ -7,7 +7,6 @@ so the same class drives the simulated kernel (``Engine``) and the real one (``L
 from __future__ import annotations
 
 import ctypes
-import errno
 import mmap
 import os
 from pathlib import Path
@@ -301,21 +300,6 @@ class Engine:
         """BPF_OBJ_GET."""
         name = _Bytes(path.encode() + b"\0")
         return self._bpf(uapi.BPF_OBJ_GET, ObjPinAttr(pathname=name.address, file_flags=flags).pack())
-
-    def mkdir(self, path: str) -> None:
-        """A folder in the kernel's BPF file system; one that is there is fine."""
-        try:
-            self.kernel.mkdir(path)
-        except SyscallError as err:
-            if err.errno != errno.EEXIST:
-                raise EngineError(err.errno or 0) from None
-
-    def unlink(self, path: str) -> None:
-        """Remove a pin."""
-        try:
-            self.kernel.unlink(path)
-        except SyscallError as err:
-            raise EngineError(err.errno or 0) from None
 
     def map_fd_by_id(self, mid: int, flags: int = 0) -> int:
         """BPF_MAP_GET_FD_BY_ID."""

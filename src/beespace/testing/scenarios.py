@@ -50,7 +50,7 @@ def mount_private_bpffs() -> None:
     call(f"mount {MOUNT}", libc.mount(b"bpf", MOUNT.encode(), b"bpf", ctypes.c_ulong(0), None))
 
 
-def in_child(work: Callable[[], list[str]], *, seconds: int = 60) -> list[str]:
+def in_child(work: Callable[[], list[str] | None], *, seconds: int = 60) -> list[str]:
     """What *work* returns, called in a forked process; what it raised or died of as one more line.
 
     :param seconds: the process is killed after this time.
@@ -62,7 +62,7 @@ def in_child(work: Callable[[], list[str]], *, seconds: int = 60) -> list[str]:
             os.close(reader)
             signal.alarm(seconds)
             try:
-                lines = work()
+                lines = work() or []
             except BaseException:
                 lines = [f"exception: {traceback.format_exc()}"]
             with os.fdopen(writer, "w") as file:
@@ -80,9 +80,8 @@ def in_child(work: Callable[[], list[str]], *, seconds: int = 60) -> list[str]:
 
 
 @cache
-def _player(runner: Path) -> type[Any]:
-    # The class that carries out steps, from the folder of the scenarios; pins go through the engine, because the
-    # simulated kernel's BPF file system is no folder of this machine.
+def _scenario_class(runner: Path) -> type[Any]:
+    # The class that carries out steps, from the folder of the scenarios.
     sys.path.insert(0, str(runner))
     try:
         spec = importlib.util.spec_from_file_location("beespace_scenario_runner", runner / "scenario.py")
@@ -92,29 +91,14 @@ def _player(runner: Path) -> type[Any]:
         spec.loader.exec_module(module)
     finally:
         sys.path.remove(str(runner))
-    base: type[Any] = module.Scenario
-
-    class Player(base):  # type: ignore[misc]  # a class found at run time
-        def _pin(self, name: str) -> str:
-            if not self.pins:
-                self.eng.mkdir(self.pin_dir)
-            return os.path.join(self.pin_dir, name)
-
-        def op_pin(self, step: dict[str, Any]) -> None:
-            path = self._pin(step["path"])
-            self.pins.append(path)
-            self.eng.obj_pin(self.fds[step["name"]], path)
-
-        def op_unpin(self, step: dict[str, Any]) -> None:
-            self.eng.unlink(os.path.join(self.pin_dir, step["path"]))
-
-    return Player
+    found: type[Any] = module.Scenario
+    return found
 
 
 def play_scenario(
     path: Path, engine: Callable[[str], Any], prepare: Callable[[], None] | None = None, *, seconds: int = 60
 ) -> list[str]:
-    """Play one scenario in a process of its own.
+    """Play one scenario in a process of its own, in which time is the machine's.
 
     :param engine: makes an engine (``beespace.testing.golden``) for a folder of objects.
     :param prepare: called in that process before anything else.
@@ -126,12 +110,15 @@ def play_scenario(
         if prepare is not None:
             prepare()
         doc = json.loads(path.read_text())
-        player = _player(path.parent.parent / "runner")(doc, str(path.parent), engine)
+        player = _scenario_class(path.parent.parent / "runner")(doc, str(path.parent), engine)
         needed = doc.get("requires", {}).get("possible_cpus")
         if needed is not None and player.eng.cpus != needed:
             return [f"skip: needs {needed} possible CPUs, there are {player.eng.cpus}"]
         player.eng.pin_cpu(0)
-        lines: list[str] = player.play()
+        try:
+            lines: list[str] = player.play()
+        finally:
+            player.close()
         return lines
 
     return in_child(work, seconds=seconds)

@@ -4,7 +4,6 @@ import ctypes
 import errno
 import mmap
 import os
-import select
 import struct
 from pathlib import Path
 
@@ -97,16 +96,6 @@ def test_perf_event_of_a_cpu(linux_kernel):
     with pytest.raises(SyscallError) as caught:
         linux_kernel.perf_event_open(1 << 20)
     assert caught.value.errno in (errno.ENODEV, errno.EINVAL)
-
-
-@pytest.mark.oracle
-def test_epoll_tells_when_a_ring_buffer_has_room(linux_kernel):
-    fd = create(linux_kernel, uapi.BPF_MAP_TYPE_USER_RINGBUF, 0, 0, mmap.PAGESIZE)
-    epoll = linux_kernel.epoll()
-    epoll.register(fd, select.EPOLLIN | select.EPOLLOUT)
-    assert epoll.poll(0) == [(fd, select.EPOLLOUT)]
-    epoll.close()
-    linux_kernel.close(fd)
 
 
 # Without privileges: in a child, which gives its capabilities up or lets a seccomp filter hide the call.

@@ -15,9 +15,19 @@ from beespace.uapi import bpf as uapi
 from beespace.uapi.attr import MapCreateAttr, MapElemAttr, ProgLoadAttr, ProgTestRunAttr
 from beespace.values import frozen
 
-__all__ = ["Bench", "Difference", "Outcome", "compare", "inputs_of", "judge"]
+__all__ = [
+    "LOG_BYTES",
+    "Bench",
+    "Difference",
+    "Outcome",
+    "compare",
+    "inputs_of",
+    "judge",
+    "outcome_of_refusal",
+    "processed",
+]
 
-_LOG_BYTES = 1 << 16
+LOG_BYTES = 1 << 16
 _TAIL = re.compile(r"processed (\d+) insns ")
 _PERCPU = {uapi.BPF_MAP_TYPE_PERCPU_ARRAY, uapi.BPF_MAP_TYPE_PERCPU_HASH}
 
@@ -87,7 +97,7 @@ class Bench:
             self._fill(fds[0], seed)
             results = tuple(self._run(fd, program.prog_type, packet) for packet in inputs_of(seed, runs))
             maps = tuple((m.name, self._dump(map_fd, m)) for m, map_fd in zip(MAPS, fds[: len(MAPS)], strict=True))
-            return Outcome("accepted", processed=_processed(log), runs=results, maps=maps, log=log)
+            return Outcome("accepted", processed=processed(log), runs=results, maps=maps, log=log)
         finally:
             for fd in reversed(fds):
                 self.kernel.close(fd)
@@ -95,7 +105,7 @@ class Bench:
     def _load(self, program: Emitted, fds: tuple[int, ...], log_level: int) -> tuple[int, str] | Outcome:
         code = ctypes.create_string_buffer(encode_insns(program.with_fds(fds)))
         license_text = ctypes.create_string_buffer(b"GPL")
-        log = ctypes.create_string_buffer(_LOG_BYTES if log_level == 1 else 64 * _LOG_BYTES)
+        log = ctypes.create_string_buffer(LOG_BYTES if log_level == 1 else 64 * LOG_BYTES)
         attr = ProgLoadAttr(
             prog_type=program.prog_type,
             insn_cnt=len(program.insns),
@@ -111,10 +121,10 @@ class Bench:
             return Outcome("unsupported", message=err.feature)
         except VerifierError as err:
             text = err.log or log.value.decode()
-            return Outcome("rejected", errno_name(err.errno), _message(text), _processed(text), log=text)
+            return outcome_of_refusal(errno_name(err.errno), text)
         except SyscallError as err:
             text = log.value.decode()
-            return Outcome("rejected", errno_name(err.errno or 0), _message(text), _processed(text), log=text)
+            return outcome_of_refusal(errno_name(err.errno or 0), text)
         return fd, log.value.decode()
 
     def _fill(self, fd: int, seed: int) -> None:
@@ -179,7 +189,13 @@ class Bench:
             entries.append((key.raw, self._which_cpu_does_not_matter(value.raw, fuzz_map)))
 
 
-def _processed(log: str) -> int:
+def outcome_of_refusal(errno: str, log: str) -> Outcome:
+    """A program that did not load. :param errno: its name."""
+    return Outcome("rejected", errno, _message(log), processed(log), log=log)
+
+
+def processed(log: str) -> int:
+    """Instructions the verifier looked at, from the last line of its log; -1 without that line."""
     found = _TAIL.search(log)
     return int(found.group(1)) if found else -1
 

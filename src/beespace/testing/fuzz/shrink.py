@@ -11,9 +11,9 @@ __all__ = ["shrink"]
 
 
 def _without_each(block: tuple[Node, ...]) -> Iterator[tuple[Node, ...]]:
-    # halves first, then single statements, then inside of statements
+    # everything first, then halves .. single statements, then inside of statements
     size = len(block)
-    step = size // 2
+    step = size
     while step >= 1:
         for start in range(0, size, step):
             yield block[:start] + block[start + step :]

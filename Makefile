@@ -45,10 +45,14 @@ bench: setup ## measurements that the documentation states
 	.venv/bin/python tools/bench_numbers.py
 	.venv/bin/python tools/bench_ringbuf.py
 
-oracle: setup ## examples, tests and scenarios on both kernels (needs bpf(2)), then 50,000 generated programs
+# FUZZ=N, MUTANTS=N: how many programs to generate, and to make of existing ones
+oracle: setup ## examples, tests and scenarios on both kernels (needs bpf(2)), then 50,000 generated programs (FUZZ=N)
 	$(RUN) pytest -q -m oracle
-	$(RUN) beespace diff examples/flows/flows.bpf.o --pcap examples/flows/traffic.pcap
-	$(RUN) beespace fuzz --count 50000
+	$(RUN) beespace diff examples/flows/flows.bpf.o --pcap examples/flows/traffic.pcap $(FLOWS_TIMES)
+	$(RUN) beespace fuzz --count $(or $(MUTANTS),5000) --corpus examples --corpus tests/programs
+	$(RUN) beespace fuzz --count $(or $(FUZZ),50000)
+
+FLOWS_TIMES := --ignore flows.first_ns --ignore flows.last_ns
 
 .PHONY: prune-check
 prune-check: setup ## a million programs verified with and without pruning (hours); COUNT=N for fewer

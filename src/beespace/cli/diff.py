@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from beespace.cli.kernels import Backend, open_kernel
 from beespace.cli.main import EXIT_NO, EXIT_UNSUPPORTED, reports_errors
 from beespace.cli.tables import table
+from beespace.errors import InputError
+
+if TYPE_CHECKING:
+    from beespace.api import Object
 
 __all__ = ["register"]
 
@@ -23,6 +27,10 @@ def diff(
     prog: Annotated[list[str] | None, typer.Option(help="only these programs")] = None,
     pcap: Annotated[Path | None, typer.Option(help="run on the packets of a capture")] = None,
     data: Annotated[list[str] | None, typer.Option(help="run on a packet of hexadecimal text; may be repeated")] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MAP[.FIELD]", help="leave out a map, or a field of its values (times); may be repeated"),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="machine-readable")] = False,
     everything: Annotated[bool, typer.Option("--all", help="show what is equal too")] = False,
 ) -> None:
@@ -38,12 +46,21 @@ def diff(
         inputs += [(packet.data, None) for packet in read_capture(str(pcap))]
     with open_kernel(Backend.linux) as linux:
         cpus = linux.features.cpus
+        spans = _spans(linux.open(path), [text for text in ignore or [] if "." in text])
+
+    def without_ignored(map_name: str, value: bytes) -> bytes:
+        for start, end in spans.get(map_name, ()):
+            value = value[:start] + bytes(end - start) + value[end:]
+        return value
+
     results = diff_object(
         path,
         lambda: open_kernel(Backend.sim, cpus=cpus),
         lambda: open_kernel(Backend.linux),
         progs=prog,
         inputs=inputs,
+        ignore_maps=[text for text in ignore or [] if "." not in text],
+        volatile_fields=without_ignored,
     )
     if as_json:
         print(json.dumps([_record(each, everything) for each in results], indent=1))
@@ -62,6 +79,20 @@ def diff(
         raise typer.Exit(EXIT_NO)
     if any(each.unsupported for each in results):
         raise typer.Exit(EXIT_UNSUPPORTED)
+
+
+def _spans(obj: Object, fields: list[str]) -> dict[str, list[tuple[int, int]]]:
+    # map -> byte ranges of its values, of fields given as MAP.FIELD
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for text in fields:
+        name, _, path = text.partition(".")
+        found = next((each for each in obj.maps if each.name == name), None)
+        if found is None or found.btf is None or not found.spec.value_type_id:
+            raise InputError("--ignore", expected="a map whose values have BTF", found=name)
+        field = found.btf.field(found.spec.value_type_id, path)
+        start = field.byte_off
+        spans.setdefault(name, []).append((start, start + found.btf.size(field.type_id)))
+    return spans
 
 
 def _record(each: object, everything: bool) -> dict[str, object]:

@@ -125,7 +125,8 @@ def diff_object(
             theirs = _load(linux, path, name, configure)
             _compare_verdicts(comparison, ours, theirs)
             if ours.prog is not None and theirs.prog is not None:
-                _compare_runs(comparison, ours, theirs, data)
+                with sim.on_cpu(0), linux.on_cpu(0):  # per-CPU values are compared: all runs on one
+                    _compare_runs(comparison, ours, theirs, data)
                 _compare_maps(comparison, ours, theirs, ignored, volatile_fields)
         results.append(comparison)
     return results

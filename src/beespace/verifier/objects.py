@@ -122,7 +122,7 @@ def new_dynptr_reg(kind: int, first_slot: bool, dynptr_id: int) -> RegState:
     """What stands for a dynptr, in a slot or in a register of a callback."""
     reg = pointer(uapi.CONST_PTR_TO_DYNPTR)
     reg.id = dynptr_id
-    reg.dynptr_id = dynptr_id
+    reg.dynptr_id = int(first_slot)  # where the kernel keeps first_slot: the log shows it
     reg.obj = Dynptr(kind, first_slot)
     return reg
 

@@ -144,6 +144,9 @@ class Allow:
         return all(getattr(prog.caps, cap) for cap in self.caps) and (self.when is None or self.when(prog))
 
 
+_SAME_LAYOUT = ("u32", "u64", "pt_regs")  # kernel contexts that programs see under another name
+
+
 @frozen
 class ProgType:
     """A program type: context, helpers, limits.
@@ -190,6 +193,11 @@ class ProgType:
     btf_struct_access: StructAccess | None = None  # what programs may write in kernel structs; None: nothing
     # what LD_ABS and LD_IND become; the sequence may use R0-R5 and leaves by EXIT with R0 = 0 when the load fails
     gen_ld_abs: Callable[[Insn], tuple[Insn, ...]] | None = None  # None: not modelled at run time
+
+    @property
+    def converts_ctx(self) -> bool:
+        """The kernel's context is another struct than the program's: accesses are rewritten (convert_ctx_access())."""
+        return self.ctx_kind == "fields" and self.kernel_ctx_struct not in (self.ctx_struct, *_SAME_LAYOUT)
 
     def ctx_access(
         self,

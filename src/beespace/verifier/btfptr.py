@@ -26,7 +26,7 @@ from beespace.verifier.regtypes import (
 from beespace.verifier.state import UNKNOWN_REG, RegState, pointer
 
 if TYPE_CHECKING:
-    from beespace.btf import Btf
+    from beespace.btf import Btf, BtfType, Member
     from beespace.btf.record import BtfRecord
     from beespace.decl.tables import StructAccess
     from beespace.verifier.env import Env
@@ -122,22 +122,27 @@ class _Found:
     field: str = ""
 
 
+def _name(what: BtfType | Member) -> str:
+    return what.name or "(anon)"
+
+
 class _Walker:
     # btf_struct_walk(): from a struct and an offset to what is there.
 
     def __init__(
-        self, env: Env, btf: Btf, off: int, size: int, flag: int, quiet: bool, flexible: bool = True
+        self, env: Env, btf: Btf, off: int, size: int, flag: int, asking: bool, flexible: bool = True
     ) -> None:  # fmt: skip
         self.env = env
         self.btf = btf
         self.off = off
         self.size = size
         self.flag = flag  # PTR_UNTRUSTED once a union was crossed
-        self.quiet = quiet
+        self.asking = asking
         self.flexible_arrays = flexible  # may be walked into: how many elements there are is not known
 
     def fail(self, errno: int, message: str) -> None:
-        if self.quiet:
+        if self.asking:
+            self.env.verbose(message + "\n")
             raise _NoMatch
         self.env.reject(errno, message)
 
@@ -147,7 +152,7 @@ class _Walker:
             btf_id = btf.skip_mods_and_typedefs(btf_id)
             t = btf.type(btf_id)
             if not isinstance(t, Struct | Union):
-                self.fail(EINVAL, f"Type '{btf.name_of(btf_id)}' is not a struct")
+                self.fail(EINVAL, f"Type '{_name(t)}' is not a struct")
                 raise AssertionError
             if isinstance(t, Union) and len(t.members) != 1 and not self.flag & uapi.PTR_UNTRUSTED:
                 self.flag |= uapi.PTR_UNTRUSTED
@@ -176,7 +181,7 @@ class _Walker:
                     return None
                 if isinstance(elem, Struct | Union) and elem.size:
                     return elem_id, (off - at) % elem.size
-        self.fail(EACCES, f"access beyond struct {t.name} at off {off & 0xFFFF_FFFF} size {self.size}")
+        self.fail(EACCES, f"access beyond struct {_name(t)} at off {off & 0xFFFF_FFFF} size {self.size}")
         raise AssertionError
 
     def member(self, t: Struct | Union, off: int) -> _Found | tuple[int, int]:
@@ -210,18 +215,18 @@ class _Walker:
                 if msize != size or off != moff:
                     self.fail(
                         EACCES,
-                        f"cannot access ptr member {m.name} with moff {moff} in struct {t.name} "
+                        f"cannot access ptr member {_name(m)} with moff {moff} in struct {_name(t)} "
                         f"with off {off} size {size}",
                     )
                 return self.pointee(mtype, m.name)
             if off + size > end and not self.flag & uapi.PTR_UNTRUSTED:
                 self.fail(
                     EACCES,
-                    f"access beyond the end of member {m.name} (mend:{end}) in struct {t.name} "
+                    f"access beyond the end of member {_name(m)} (mend:{end}) in struct {_name(t)} "
                     f"with off {off} size {size}",
                 )
             return _Found(WALK_SCALAR)
-        self.fail(EINVAL, f"struct {t.name} doesn't have field at offset {off}")
+        self.fail(EINVAL, f"struct {_name(t)} doesn't have field at offset {off}")
         raise AssertionError
 
     def resolve(self, type_id: int) -> tuple[int, int, int]:

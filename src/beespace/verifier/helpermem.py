@@ -58,7 +58,7 @@ def check_helper_mem_access(
             check_buffer_access(env, reg, regno, reg.off, size)
         case uapi.PTR_TO_BTF_ID:
             check_ptr_to_btf_access(env, reg, regno, reg.off, size, False)
-        case uapi.PTR_TO_CTX if env.ptype.ctx_kind != "fields":
+        case uapi.PTR_TO_CTX if not env.ptype.converts_ctx:
             if size == 0:
                 if not zero_size_allowed:
                     env.refuse(EACCES, "")

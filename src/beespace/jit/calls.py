@@ -48,7 +48,7 @@ def lower_tail_call(e: FunctionEmitter, idx: int) -> None:
     text = e.text
     done, jump, missed = text.new_label("done"), text.new_label("jump"), text.new_label("missed")
     arriving: list[tuple[str, str]] = []  # (address to go to, label it comes from)
-    found = None if e.module.options.trace_calls else map_of(e.module, idx)
+    found = None if e.module.by_call else map_of(e.module, idx)
     if found is not None and found[1].entries:
         arriving.append(_tail_call_by_table(e, found[1], jump, missed))
     site = e.module.call_site(idx)

@@ -11,13 +11,21 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from beespace.decl.prog import InsnAux
-from beespace.decl.runwords import RUN_ABORTED, RUN_INSN_COUNT, RUN_LAST_INSN_IDX, RUN_SP, RUN_STACK
+from beespace.decl.runwords import (
+    RUN_ABORTED,
+    RUN_INSN_COUNT,
+    RUN_INSN_LIMIT,
+    RUN_LAST_INSN_IDX,
+    RUN_RESULT,
+    RUN_SP,
+    RUN_STACK,
+)
 from beespace.errors import InternalError
-from beespace.isa import Insn, Row, imm64
+from beespace.isa import LD_IMM64, Insn, Row, imm64
 from beespace.jit import ops
 from beespace.jit.flow import Block, Function
 from beespace.jit.ir import Text
-from beespace.jit.runtime import ABORTED_BY_STACK
+from beespace.jit.runtime import ABORTED_BY_FAULT, ABORTED_BY_LIMIT, ABORTED_BY_STACK
 from beespace.uapi import bpf as uapi
 
 if TYPE_CHECKING:
@@ -41,7 +49,9 @@ class FunctionEmitter:
         self.block: Block = function.blocks[function.start]
         # Under a trace, addresses in the stack are those of the interpreter too.
         self.stack_depth = uapi.MAX_BPF_STACK if module.options.trace_calls else function.stack_depth
+        self.hardened = module.options.hardened
         self.frame_in_guest = module.options.trace_calls or function.needs_stack
+        self._missing: set[int] = set()  # where jumps lead that lead nowhere
         self.leaves = False  # something jumps to the label "leave"
         self._counted = 0  # instructions of this block not yet added to insn_count
         # What is known about each register in this block; at least one of ints, ptrs and halves once it was touched.
@@ -156,11 +166,16 @@ class FunctionEmitter:
         text.emit(f"store i64 {_MAX_LOOPS}, ptr %loops")
         self._frame()
         self._params()
+        if self.hardened:
+            self._check_limit(self.function.start)
         text.emit(f"br label %b{self.function.start}")
         for start in sorted(self.function.blocks):
             block = self.function.blocks[start]
             if block.pointers >= 0:  # reached
                 self._block(block)
+        for start in sorted(self._missing):
+            text.label(f"b{start}")
+            self._emit_fault(start, "0")
         if self.leaves:
             text.label("leave")
             self.ret("0")
@@ -243,7 +258,7 @@ class FunctionEmitter:
     # --- counting -------------------------------------------------------------------------------------------------
 
     def _count(self) -> None:
-        if self.module.options.count_insns and self._counted:
+        if (self.module.options.count_insns or self.hardened) and self._counted:
             at = self.word(RUN_INSN_COUNT)
             count = self.text.value(f"load i64, ptr {at}")
             self.text.emit(f"store i64 {self.text.binary('add', 64, count, str(self._counted))}, ptr {at}")
@@ -267,12 +282,21 @@ class FunctionEmitter:
             ended = self._insn(idx, insn, row)
         if not ended:
             self._flush()
-            self._goto(block.next[0])
+            last, insn, _ = block.insns[-1]
+            following = last + (2 if insn.code == LD_IMM64 else 1)
+            self._goto(block.next[0] if block.next else following)
 
     def _goto(self, start: int) -> None:
-        if start not in self.function.blocks:
-            raise InternalError(f"{self.prog.name}: jump out of the subprogram to insn {start}")
+        self._must_exist(start)
         self.text.emit(f"br label %b{start}")
+
+    # Of an unverified program, what leads nowhere faults when it gets there.
+    def _must_exist(self, start: int) -> None:
+        found = self.function.blocks.get(start)
+        if self.hardened and (found is None or found.pointers < 0):
+            self._missing.add(start)
+        elif found is None:
+            raise InternalError(f"{self.prog.name}: jump out of the subprogram to insn {start}")
 
     # What the next blocks read goes into the allocas, in the form they expect.
     def _flush(self) -> None:
@@ -293,6 +317,13 @@ class FunctionEmitter:
 
     # Whether the block ends here.
     def _insn(self, idx: int, insn: Insn, row: Row) -> bool:
+        if idx in self.module.faults:
+            self._count()
+            self._emit_fault(idx, "0")
+            return True
+        if self.hardened and row.family in ("jmp", "goto") and min(self.block.next) <= idx:
+            self._count()
+            self._check_limit(idx)
         match row.family:
             case "alu" | "swap":
                 self._alu(insn, row)
@@ -385,7 +416,7 @@ class FunctionEmitter:
         if self._is_arena(idx) or (aux is not None and aux.probe_mem):
             value = self._careful_load(idx, insn, row)
         else:
-            pointer = self.address(insn.src_reg, insn.off)
+            pointer = self._access(idx, insn.src_reg, insn.off, row, write=False)
             value = self.text.value(f"load i{row.width}, ptr {pointer}, align {self._align(insn.src_reg, row)}")
         if row.name == "LDSX":
             self.write(insn.dst_reg, self.text.cast("sext", row.width, value, 64))
@@ -403,9 +434,51 @@ class FunctionEmitter:
             return base not in (uapi.NOT_INIT, uapi.SCALAR_VALUE)
         return insn.src_reg == _FP and insn.off in self.function.spilled_pointers
 
+    # Where an access goes; hardened code leaves when the guest may not.
+    def _access(self, idx: int, base: int, off: int, row: Row, *, write: bool) -> str:
+        if not self.hardened:
+            return self.address(base, off)
+        text = self.text
+        address = text.binary("add", 64, self.read(base), str(off))
+        size = row.width // 8
+        allowed = text.value(f"call i32 @bs_check(ptr %words, i64 {address}, i64 {size}, i32 {int(write)})")
+        good = text.compare("ne", 32, allowed, "0")
+        if row.family == "atomic":
+            aligned = text.compare("eq", 64, text.binary("and", 64, address, str(size - 1)), "0")
+            good = text.value(f"and i1 {good}, {aligned}")
+        fine, bad = text.new_label("fine"), text.new_label("bad")
+        text.emit(f"br i1 {good}, label %{fine}, label %{bad}{_UNLIKELY}")
+        text.label(bad)
+        self._emit_fault(idx, address)
+        text.label(fine)
+        return text.value(f"inttoptr i64 {address} to ptr")
+
+    def _emit_fault(self, idx: int, address: str) -> None:
+        self.text.emit(f"store i64 {idx}, ptr {self.word(RUN_LAST_INSN_IDX)}")
+        self.text.emit(f"store i64 {address}, ptr {self.word(RUN_RESULT)}")
+        self.abort(ABORTED_BY_FAULT)
+        self.text.emit("br label %leave")
+        self.leaves = True
+
+    # Leaves when the run has executed as much as it may.
+    def _check_limit(self, idx: int) -> None:
+        text = self.text
+        count = text.value(f"load i64, ptr {self.word(RUN_INSN_COUNT)}")
+        limit = text.value(f"load i64, ptr {self.word(RUN_INSN_LIMIT)}")
+        is_limited = text.compare("ne", 64, limit, "0")
+        spent = text.value(f"and i1 {text.compare('uge', 64, count, limit)}, {is_limited}")
+        over, go_on = text.new_label("over"), text.new_label("on")
+        text.emit(f"br i1 {spent}, label %{over}, label %{go_on}{_UNLIKELY}")
+        text.label(over)
+        text.emit(f"store i64 {idx}, ptr {self.word(RUN_LAST_INSN_IDX)}")
+        self.abort(ABORTED_BY_LIMIT)
+        text.emit("br label %leave")
+        text.label(go_on)
+        self.leaves = True
+
     # The verifier proves alignment only where the architecture asks for it.
     def _align(self, base: int, row: Row) -> int:
-        return row.width // 8 if base == _FP else 1
+        return row.width // 8 if base == _FP and not self.hardened else 1
 
     def _store(self, idx: int, insn: Insn, row: Row) -> None:
         value = self.read_bits(insn.src_reg, row.width) if row.family == "stx" else str(insn.imm)
@@ -414,7 +487,7 @@ class FunctionEmitter:
         if self._is_arena(idx):
             self._careful_store(insn, row, value)
             return
-        pointer = self.address(insn.dst_reg, insn.off)
+        pointer = self._access(idx, insn.dst_reg, insn.off, row, write=True)
         align = self._align(insn.dst_reg, row)
         if row.family == "stx" and row.width == 64 and self.is_pointer(insn.src_reg):
             self.text.emit(f"store ptr {self.read_ptr(insn.src_reg)}, ptr {pointer}, align {align}")
@@ -432,7 +505,8 @@ class FunctionEmitter:
                 pointer, row.width, lambda at: ops.ATOMIC[row.name](self.text, at, value, r0, row.width)
             )  # fmt: skip
         else:
-            old = ops.ATOMIC[row.name](self.text, self.address(base, insn.off), value, r0, row.width)
+            pointer = self._access(idx, base, insn.off, row, write=not acquires)
+            old = ops.ATOMIC[row.name](self.text, pointer, value, r0, row.width)
         if acquires:
             self.write_bits(insn.dst_reg, old, row.width)
         elif row.name == "ATOMIC_CMPXCHG":
@@ -501,9 +575,8 @@ class FunctionEmitter:
         )  # fmt: skip
         self._flush()
         fallthrough, target = self.block.next
-        for start in (fallthrough, target):
-            if start not in self.function.blocks:
-                raise InternalError(f"{self.prog.name}: insn {idx} leads out of its subprogram")
+        self._must_exist(fallthrough)
+        self._must_exist(target)
         self.text.emit(f"br i1 {taken}, label %b{target}, label %b{fallthrough}")
 
     def _goto_insn(self, row: Row) -> None:
@@ -517,6 +590,8 @@ class FunctionEmitter:
         spent = text.compare("eq", 64, left, "0")
         rest = text.select(spent, 64, "0", text.binary("sub", 64, left, "1"))
         text.emit(f"store i64 {rest}, ptr %loops")
+        self._must_exist(go_on)
+        self._must_exist(target)
         text.emit(f"br i1 {spent}, label %b{target}, label %b{go_on}")
 
     def _call(self, idx: int, insn: Insn, row: Row) -> None:

@@ -57,9 +57,14 @@ class Jit:
     def _prepare(self, prog: XlatedProgram, *, compile_it: bool) -> JitExecutable | None:
         from beespace.jit.module import Module
 
-        if prog.verified is None:
-            raise Unsupported("compiling a program that is not verified")
-        module = Module(prog, self.options, self._trampolines, self.sink)
+        faults: dict[int, str] = {}
+        if self.options.hardened:
+            from beespace.jit.harden import harden
+
+            prog, faults = harden(prog)
+        elif prog.verified is None:
+            raise Unsupported("compiling a program that is not verified, unless hardened")
+        module = Module(prog, self.options, self._trampolines, self.sink, faults)
         ir = module.ir()
         code = self._code(ir, compile_it)
         if code is None:
@@ -69,7 +74,7 @@ class Jit:
         library = self.backend.link(code, exports, module.symbols)
         keep = (library, tuple(module.sites.values()), self._trampolines, self._backend)
         entries = {idx: library[f"cb{idx}"] for idx in callbacks}
-        return JitExecutable(prog, library["prog"], entries, keep, module.is_native)
+        return JitExecutable(prog, library["prog"], entries, keep, module.is_native, faults)
 
     @property
     def cache(self) -> CodeCache | None:

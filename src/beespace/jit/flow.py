@@ -94,6 +94,9 @@ def functions(
     ends = [*starts[1:], len(prog.insns)]
     found = [
         Function(number, start, end, _blocks(prog, start, end))
+        if prog.verified is not None
+        # Nobody has seen to it that control stays inside: every subprogram is all that can be reached from its start.
+        else Function(number, start, len(prog.insns), _blocks(prog, 0, len(prog.insns), start))
         for number, (start, end) in enumerate(zip(starts, ends, strict=True))
     ]
     for function in found:
@@ -123,9 +126,9 @@ def _jump_target(idx: int, insn: Insn, row: Row) -> int | None:
     return None
 
 
-def _blocks(prog: XlatedProgram, start: int, end: int) -> dict[int, Block]:
+def _blocks(prog: XlatedProgram, start: int, end: int, entry: int = 0) -> dict[int, Block]:
     insns = list(_instructions(prog, start, end))
-    leaders = {start}
+    leaders = {start, entry}
     for idx, insn, row in insns:
         target = _jump_target(idx, insn, row)
         if target is not None:

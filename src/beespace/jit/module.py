@@ -7,7 +7,7 @@ process; linking fills them in.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from beespace.decl.call import BoundCall
@@ -17,6 +17,7 @@ from beespace.jit.emit import FunctionEmitter
 from beespace.jit.flow import Function, functions
 from beespace.jit.ring import RING_LOWERINGS, drains, lower_drain
 from beespace.jit.runtime import CallSite, Trampolines
+from beespace.uapi import bpf as uapi
 
 if TYPE_CHECKING:
     from beespace.decl.events import Sink
@@ -34,6 +35,7 @@ _INTRINSICS = (
     "declare i64 @bs_call(ptr, ptr, i64, i64, i64, i64, i64) nounwind",
     "declare i64 @bs_tail_call(ptr, ptr, i64, i64, i64) nounwind",
     "declare i32 @bs_probe(ptr, i64, i64) nounwind",
+    "declare i32 @bs_check(ptr, i64, i64, i32) nounwind",
 )
 _libc = ctypes.CDLL(None)
 _METADATA = '!0 = !{!"branch_weights", i32 1, i32 2000}'
@@ -43,19 +45,28 @@ class Module:
     """Generates the IR of one program.
 
     :ivar symbols: name -> address in this process.
+    :ivar faults: insn_idx of what cannot be executed -> why.
     :ivar sites: call sites that the code refers to.
     """
 
     def __init__(
-        self, prog: XlatedProgram, options: JitOptions, trampolines: Trampolines, sink: Sink | None = None
+        self,
+        prog: XlatedProgram,
+        options: JitOptions,
+        trampolines: Trampolines,
+        sink: Sink | None = None,
+        faults: Mapping[int, str] | None = None,
     ) -> None:
         self.prog = prog
         self.options = options
         self.sink = sink
+        self.faults = faults or {}
+        self.by_call = options.trace_calls or options.hardened  # nothing is inlined
         self.symbols: dict[str, int] = {
             "bs_call": trampolines.call,
             "bs_tail_call": trampolines.tail,
             "bs_probe": trampolines.probe,
+            "bs_check": trampolines.check,
         }
         self.sites: dict[int, CallSite] = {}
         self._data: dict[int, str] = {}  # address -> name
@@ -63,10 +74,14 @@ class Module:
         self._declarations: list[str] = []
         self._made: dict[Hashable, str] = {}
         self._bodies: list[str] = []
-        self._loops = {} if options.trace_calls else _loops(prog)
-        self._drains = {} if options.trace_calls else drains(prog)
+        self._loops = {} if self.by_call else _loops(prog)
+        self._drains = {} if self.by_call else drains(prog)
         self._lowerings = {idx: self._lowering(idx) for idx in prog.calls}
         self.functions = functions(prog, self._is_checked, self._loops, self._drains)
+        if options.hardened:
+            for function in self.functions:
+                function.leaks_own = function.may_abort = True
+                function.stack_depth = uapi.MAX_BPF_STACK
         self._at = {function.start: function for function in self.functions}
         self._debug: _DebugInfo | None = None
 
@@ -87,6 +102,13 @@ class Module:
                 params = ", ".join(f"i64 %a{reg}" for reg in range(1, 6))
                 head = f"define internal i64 @sub{function.subprogno}(ptr noalias %words, {params}) nounwind{scope} {{"
             bodies += [head, *emitter.text.lines, "}"]
+        if self.options.hardened:  # an unverified program may call itself
+            bodies += [
+                "define internal i64 @sub0(ptr noalias %words, i64 %a1, i64, i64, i64, i64) nounwind {",
+                "  %r = call i64 @prog(ptr %words, i64 %a1)",
+                "  ret i64 %r",
+                "}",
+            ]
         for insn_idx in self.callbacks():
             params = ", ".join(f"i64 %a{reg}" for reg in range(1, 6))
             bodies += [
@@ -173,7 +195,7 @@ class Module:
         if idx in self._drains:
             drained = self._drains[idx]
             return lambda emitter, at: lower_drain(emitter, at, drained)
-        choose = None if self.options.trace_calls else LOWERINGS.get(proto.name) or RING_LOWERINGS.get(proto.name)
+        choose = None if self.by_call else LOWERINGS.get(proto.name) or RING_LOWERINGS.get(proto.name)
         return (choose(self, idx) if choose is not None else None) or lower_trampoline
 
     def _is_checked(self, idx: int) -> bool:

@@ -17,6 +17,7 @@ import cython
 from beespace.decl.events import CallEvent
 from beespace.decl.run import BpfThrow
 from beespace.errors import GuestFault, InternalError
+from beespace.isa import row_of
 
 if cython.compiled:
     from cython.cimports.beespace.decl.call import BoundCall
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABORTED",
+    "ABORTED_BY_FAULT",
+    "ABORTED_BY_LIMIT",
     "ABORTED_BY_STACK",
     "TAIL_CALL_DONE",
     "TAIL_CALL_MISSED",
@@ -45,6 +48,8 @@ __all__ = [
 
 ABORTED = 1  # values of RunWords.aborted
 ABORTED_BY_STACK = 2  # a frame did not fit into the run's stack
+ABORTED_BY_FAULT = 3  # at last_insn_idx, an access to the address in ``result``
+ABORTED_BY_LIMIT = 4  # insn_limit
 TAIL_CALL_MISSED = 0  # goes on after the call
 TAIL_CALL_DONE = 1  # the target has run, R0 is in the run's words; anything else is the address to go to
 MAX_TAIL_CALL_CNT = cython.declare(cython.ulonglong, 33)
@@ -156,11 +161,24 @@ def probe_trampoline(words: cython.ulonglong, addr: cython.ulonglong, size: cyth
         return run.mem.check(addr, size, False)
 
 
+# Whether the guest may access memory.
+def check_trampoline(
+    words: cython.ulonglong, addr: cython.ulonglong, size: cython.ulonglong, write: cython.int
+) -> cython.int:
+    if cython.compiled:
+        space: cython.size_t = cython.cast(c.words_ptr, words).mem
+        return cython.cast(AddressSpace, cython.cast(cython.p_void, space)).check(addr, size, write)
+    else:
+        run: Any = _run_of(words)
+        return run.mem.check(addr, size, bool(write))
+
+
 class Trampolines:
     """Addresses of the functions that compiled code calls to reach Python. Keep alive as long as that code.
 
     :ivar call: ``u64 (*)(words, site, r1..r5)``
     :ivar tail: ``u64 (*)(words, site, ctx, descriptor of the prog array, index)``
+    :ivar check: ``int (*)(words, address, size, write)``: whether the guest may access it; takes no GIL.
     :ivar probe: ``int (*)(words, address, size)``: whether the guest has memory there; takes no GIL.
     """
 
@@ -171,11 +189,15 @@ class Trampolines:
             self.call: int = cython.cast(cython.size_t, call)
             self.tail: int = cython.cast(cython.size_t, tail)
             probe: c.probe_fn = probe_trampoline
+            check: c.check_fn = check_trampoline
+            self.check: int = cython.cast(cython.size_t, check)
             self.probe: int = cython.cast(cython.size_t, probe)
         else:
             self._call = ctypes.CFUNCTYPE(_WORD, *[_WORD] * 7)(call_trampoline)
             self._tail = ctypes.CFUNCTYPE(_WORD, *[_WORD] * 5)(tail_trampoline)
             self._probe = ctypes.CFUNCTYPE(ctypes.c_int, *[_WORD] * 3)(probe_trampoline)
+            self._check = ctypes.CFUNCTYPE(ctypes.c_int, *[_WORD] * 3, ctypes.c_int)(check_trampoline)
+            self.check = ctypes.cast(self._check, ctypes.c_void_p).value or 0
             self.probe = ctypes.cast(self._probe, ctypes.c_void_p).value or 0
             self.call = ctypes.cast(self._call, ctypes.c_void_p).value or 0
             self.tail = ctypes.cast(self._tail, ctypes.c_void_p).value or 0
@@ -203,13 +225,20 @@ class JitExecutable:
     """
 
     def __init__(
-        self, program: XlatedProgram, entry: int, callbacks: dict[int, int], keep: object, is_native: bool
+        self,
+        program: XlatedProgram,
+        entry: int,
+        callbacks: dict[int, int],
+        keep: object,
+        is_native: bool,
+        faults: dict[int, str],
     ) -> None:
         self.program = program
         self.entry = entry
         self.callbacks = callbacks
         self.keep = keep
         self.is_native = is_native
+        self.faults = faults
         exception_cb = next((s.start for s in program.subprogs if s.is_exception_cb), -1)
         self.exception_cb = program.text + _INSN_BYTES * exception_cb if exception_cb >= 0 else 0
         self.has_exception_cb = exception_cb >= 0
@@ -313,10 +342,34 @@ class JitExecutable:
             return self.invoke(run, self.exception_cb, thrown.cookie)
         return 0
 
+    # Of the program that was tail-called last, if one was.
+    def _fault(self, state: RunState) -> GuestFault:
+        target: Any = state.targets[0] if state.targets is not None else self
+        last: int = state.words.last_insn_idx
+        insn_idx = (last ^ 1 << 63) - (1 << 63)
+        if insn_idx in target.faults:
+            return GuestFault(target.faults[insn_idx], "jit", insn_idx)
+        row = row_of(target.program.insns[insn_idx]) if 0 <= insn_idx < len(target.program.insns) else None
+        if row is None or row.family not in ("ldx", "st", "stx", "atomic"):
+            return GuestFault("no instruction here", "jit", insn_idx)
+        run: Any = state
+        address: int = state.words.result
+        size, is_write = row.width // 8, row.family != "ldx" and row.name != "LOAD_ACQ"
+        if row.family == "atomic" and address % size:
+            return GuestFault(f"atomic operation of {size} bytes that is not aligned", "jit", insn_idx, address)
+        return GuestFault(run.mem.explain(address, size, is_write), "jit", insn_idx, address)
+
     def _raise(self, state: RunState) -> None:
         pending = state.pending
         if state.words.aborted == ABORTED_BY_STACK:
-            pending = InternalError(f"{self.program.name} needs more stack than the run has")
+            if self.program.verified is None:
+                pending = GuestFault("stack overflow", "jit")
+            else:
+                pending = InternalError(f"{self.program.name} needs more stack than the run has")
+        elif state.words.aborted == ABORTED_BY_LIMIT:
+            pending = GuestFault(f"limit of {state.words.insn_limit} instructions", "jit", state.words.last_insn_idx)
+        elif state.words.aborted == ABORTED_BY_FAULT:
+            pending = self._fault(state)
         if pending is not None:
             state.pending = None
             state.words.aborted = 0

@@ -23,7 +23,8 @@ from beespace.errors import InputError, SyscallError
 from beespace.isa import Insn
 from beespace.kernel.pipeline import Pipeline
 from beespace.kernel.slices import linux_registry
-from beespace.sim import KTIME_MAX
+from beespace.sim import KTIME_MAX, RealHost
+from beespace.sim.realtime import RealClock
 from beespace.uapi import bpf as uapi
 from beespace.uapi.enums import names
 
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 _TEXT = 0xFFFFFFFF81000000  # __START_KERNEL_map + CONFIG_PHYSICAL_START
 
 __all__ = ["Kernel", "LinuxKernel", "OpensObjects"]
+
+
+_POLL_NS = 1_000_000
 
 
 class OpensObjects:
@@ -179,7 +183,11 @@ class Kernel(OpensObjects, _kernel.Kernel):
     :param options: see beespace.kernel.Kernel.
     """
 
-    def __init__(self, cpus: int = 4, seed: int = 0, *, engine: str = "interp", **options: Any) -> None:
+    def __init__(
+        self, cpus: int = 4, seed: int = 0, *, engine: str = "interp", time: str = "virtual", **options: Any
+    ) -> None:
+        if time not in ("virtual", "real"):
+            raise InputError("no such time", expected="virtual or real", found=time)
         if engine not in ("interp", "jit", "auto"):
             raise InputError("no such engine", expected="interp, jit or auto", found=engine)
         if engine == "jit":
@@ -192,7 +200,12 @@ class Kernel(OpensObjects, _kernel.Kernel):
             from beespace.kernel.tiers import Auto
 
             options["pipeline"] = Pipeline(engine=Auto(Interp(), Jit()))
+        if time == "real":
+            host = options.setdefault("host", RealHost())
+            options["clock"] = RealClock(host)
         super().__init__(cpus, seed, **options)
+        if time == "real":
+            self.deferred.start_real_time(host)
 
     def advance_to(self, when_ns: int) -> int:
         """advance() until CLOCK_MONOTONIC says *when_ns*; nothing when it is later already."""
@@ -290,9 +303,17 @@ class Kernel(OpensObjects, _kernel.Kernel):
     def wait_until(self, condition: Callable[[], bool], *, seconds: float = 5) -> bool:
         """Jump from event to event until *condition* holds: whether it does before *seconds* have passed.
 
+        In real time: look every millisecond.
+
         >>> kernel.wait_until(lambda: obj.bss.fired == 3)                # doctest: +SKIP
         """
         until_ns = self.clock.now_ns() + round(seconds * 1e9)
+        if self.deferred.real is not None:
+            while not condition():
+                if self.clock.now_ns() > until_ns:
+                    return False
+                RealHost().sleep_ns(_POLL_NS)
+            return True
         while not condition():
             if not self.deferred.step(until_ns):
                 self.deferred.advance_to(until_ns)

@@ -16,6 +16,7 @@ from beespace.kernel.workqueues import Works
 from beespace.maps.env import NoFieldOps
 from beespace.mem import raw
 from beespace.sim import ContextKind, Cpus, EventQueue, Hrtimers, Points, Rcu, VirtualClock, Workqueue
+from beespace.sim.realtime import RealTime
 from beespace.uapi import bpf as uapi
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from beespace.kernel.kernel import Kernel
     from beespace.kernel.prog import BpfProg
     from beespace.maps.base import BpfMap
-    from beespace.sim import Choices, Clock
+    from beespace.sim import Choices, Clock, Host
     from beespace.sim.interleave import Interleaver, Policy
 
 __all__ = ["Deferred"]
@@ -37,6 +38,7 @@ class Deferred:
     to the next deadline.
 
     :ivar points: where others may run meanwhile; an Interleaver makes use of it.
+    :ivar real: the threads of a kernel in real time, None in simulated time.
     :ivar inject: names of allocations that fail ("bpf_timer_init": -ENOMEM), as the real kernel's allocator may.
     """
 
@@ -53,8 +55,16 @@ class Deferred:
         self.timers = Timers(self, Hrtimers(self.events, self.cpus, self.points), self.workqueue)
         self.works = Works(self, self.workqueue)
         self.inject: set[str] = set()
+        self.real: RealTime | None = None
         self.listen: Callable[[Event], None] | None = None
         self._other_fields = NoFieldOps()
+
+    def start_real_time(self, host: Host) -> None:
+        """From now on what is due happens by itself, in threads; the clock is the host's."""
+        self.real = RealTime(
+            host, self.events.next_deadline_ns, lambda: self.step(self.clock.now_ns(), work=False),
+            self.workqueue.ready, self.workqueue.run_one,
+        )  # fmt: skip
 
     # -- what timers and work items need (AsyncEnv)
 
@@ -129,17 +139,18 @@ class Deferred:
 
     # -- time
 
-    def step(self, until_ns: int) -> bool:
-        """Do the next thing that is due up to *until_ns*; False when there is none."""
+    def step(self, until_ns: int, *, work: bool = True) -> bool:
+        """Do the next thing that is due up to *until_ns*; False when there is none. :param work: or queued."""
         event = self.events.next()
         due = self.events.due_ns(event) if event is not None else until_ns + 1
         now = self.clock.now_ns()
-        if due > now and self.workqueue.ready():
+        if work and due > now and self.workqueue.ready():
             self.workqueue.run_one()
             return True
         if event is None or due > until_ns:
             return False
-        self._virtual.advance_to(max(due, now))
+        if due > now:
+            self._virtual.advance_to(due)
         self.events.take(event)
         event.fire()
         return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from errno import EACCES, EINVAL, EPERM
 from typing import TYPE_CHECKING, Any
@@ -83,6 +83,7 @@ class Kernel:
         machine's where there is one by default, "bundled" to be independent of the machine; None for a kernel without.
     :param pipeline: verifier, translation and engine.
     :param host: measures how long test runs take; without one a run takes no time, as everything in virtual time.
+    :param clock: what tells the time; a virtual one by default.
     :param trace_leaks: close() raises InternalError when guest memory was not freed, and tells who allocated it.
     :ivar task: what is ``current``.
     :ivar deferred: clock, CPUs, timers, work and grace periods.
@@ -101,6 +102,7 @@ class Kernel:
         btf_vmlinux: Btf | str | os.PathLike[str] | None = "auto",
         pipeline: Pipeline | None = None,
         host: Host | None = None,
+        clock: Clock | None = None,
         trace_leaks: bool = False,
     ) -> None:
         self._features = features or Features(version=version, cpus=cpus)
@@ -108,7 +110,7 @@ class Kernel:
         self.seed = seed
         self.user = memory or HostMemory()
         self.choices = Choices(seed)
-        self.clock: Clock = VirtualClock()
+        self.clock: Clock = clock or VirtualClock()
         self.deferred = Deferred(self, self.clock, self.choices.stream("cpus"))
         self.host = host
         self.space = AddressSpace(trace=trace_leaks)
@@ -167,6 +169,9 @@ class Kernel:
             raise Unsupported(f"bpf(2) command {cmd_name(cmd)}")
         before = record.pack()
         try:
+            if self.deferred.real is not None:
+                with self.deferred.real:
+                    return handler(self, record)
             return handler(self, record)
         finally:
             after = record.pack()
@@ -182,8 +187,11 @@ class Kernel:
         """
         if fd is not None:
             self._check_open()
-            self.put_file(self.fds.remove(fd))
+            with self.deferred.real or nullcontext():
+                self.put_file(self.fds.remove(fd))
         elif not self._closed:
+            if self.deferred.real is not None:
+                self.deferred.real.stop()
             self._shut_down()
 
     def dup(self, fd: int) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from beespace.uapi import bpf as uapi
 from beespace.verifier.args import ArgMeta, check_func_arg_reg_off, check_reg_type, process_dynptr_func
 from beespace.verifier.argtags import BadArgs, prepare_func_args
-from beespace.verifier.btfptr import reg_record
+from beespace.verifier.btfptr import reg_record, struct_record
 from beespace.verifier.cfg import is_async_callback_call
 from beespace.verifier.env import EINVAL, ENOTSUPP, Reject
 from beespace.verifier.helpermem import check_mem_reg
@@ -323,8 +323,12 @@ def set_rbtree_add_callback(env: Env, caller: FuncState, callee: FuncState) -> N
     field = record.find(root.off, uapi.BPF_RB_ROOT) if record is not None else None
     if field is None or not field.btf_id:
         env.refuse(_EFAULT, "")
+    flags = uapi.MEM_ALLOC | uapi.NON_OWN_REF
+    struct = struct_record(env, field.btf, field.btf_id) if field.btf is not None else None
+    if struct is not None and struct.has(uapi.BPF_REFCOUNT):
+        flags |= uapi.MEM_RCU
     for regno in (1, 2):
-        node = pointer(uapi.PTR_TO_BTF_ID | uapi.MEM_ALLOC | uapi.NON_OWN_REF)
+        node = pointer(uapi.PTR_TO_BTF_ID | flags)
         node.btf = field.btf
         node.btf_id = field.btf_id
         node.off = field.node_off

@@ -2,10 +2,12 @@
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
-from beespace.kernel import Kernel
+from beespace import Kernel, LinuxKernel
+from beespace.testing.conformance import judge_object
 from beespace.testing.seamcalls import SeamCalls
 from beespace.uapi import bpf as uapi
 
@@ -206,5 +208,52 @@ def test_log_is_the_kernels(case, linux_kernel, vmlinux):
 
 
 def _lines(log):
-    # without times, and the statistics of memory
-    return [line for line in log.splitlines() if "usec" not in line]
+    # without times and addresses
+    lines = (_ADDRESS.sub(r"\1", line) for line in log.splitlines() if "usec" not in line)
+    return [re.sub(" +", " ", line) for line in lines]
+
+
+PROGRAMS = Path(__file__).parents[2] / "programs" / "kfuncs.bpf.o"
+NAMES = (
+    "ok_list", "ok_list_front", "ok_tree", "ok_percpu_object", "ok_resilient_lock", "ok_two_resilient_locks", "ok_work",
+    "ok_strings", "ok_elements", "ok_where_it_is_not_there",
+)  # fmt: skip
+REFUSED = {
+    "bad_plain_front_after_unlock": "R6 invalid mem access 'scalar'",
+    "bad_list_without_lock": "bpf_spin_lock at off=0 must be held for bpf_list_head",
+    "bad_list_with_the_lock_of_another": "bpf_spin_lock at off=0 must be held for bpf_list_head",
+    "bad_item_that_is_kept": "BPF_EXIT instruction in main prog would lead to reference leak",
+    "bad_item_after_drop": "R6 invalid mem access 'scalar'",
+    "bad_tree_of_others": "operation on bpf_rb_root expects arg#1 bpf_rb_node at offset=8 in struct plain",
+    "bad_left_of_something_else": "bpf_rbtree_left can only take non-owning or refcounted bpf_rb_node pointer",
+    "bad_refcount_of_plain": "arg#0 doesn't point to a type with bpf_refcount field",
+    "bad_percpu_object_with_a_node": "bpf_percpu_obj_new type ID argument must not contain special fields",
+    "bad_percpu_object_dropped_as_another": "arg#0 expected for bpf_percpu_obj_drop_impl()",
+    "bad_unlock_of_what_may_not_be_locked": "bpf_res_spin_unlock without taking a lock",
+    "bad_resilient_locks_out_of_order": "bpf_res_spin_unlock cannot be out of order",
+    "bad_same_resilient_lock_twice": "Acquiring the same lock again, AA deadlock detected",
+    "bad_flags_of_a_lock_restored_by_others": "irq flag acquired by native kfuncs cannot be restored with lock kfuncs",
+    "bad_work_of_another_map": "workqueue pointer in R1 map_uid=0 doesn't match map pointer in R2 map_uid=0",
+    "bad_work_that_returns_1": "At async callback return the register R0 has smin=1 smax=1 should have been in [0, 0]",
+    "bad_work_that_is_no_work": "off 16 doesn't point to 'struct bpf_wq' that is at 0",
+    "bad_elements_of_no_map": "arg#0 pointer type STRUCT bpf_map must point to scalar, or struct with scalar",
+    "bad_where_it_is_not_there": "invalid func unknown#200200000",
+}
+
+
+@pytest.mark.parametrize("name", [*NAMES, *REFUSED])
+def test_program_in_c(name):
+    (judged,) = judge_object(PROGRAMS, progs=(name,))
+    assert judged.verdict == ("failure" if name in REFUSED else "success"), judged.message
+    assert judged.message.startswith(REFUSED.get(name, ""))
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", [*NAMES, *REFUSED])
+def test_log_of_a_program_in_c_is_the_kernels(name, linux_kernel, vmlinux):
+    (ours,) = judge_object(PROGRAMS, lambda: Kernel(btf_vmlinux=vmlinux), progs=(name,), log_level=2)
+    (theirs,) = judge_object(PROGRAMS, LinuxKernel, progs=(name,), log_level=2)
+    assert _lines(ours.log) == _lines(theirs.log)
+
+
+_ADDRESS = re.compile(r"(\(18\) r\d+ = )0x[0-9a-f]+")

@@ -44,7 +44,7 @@ bench: setup ## measurements that the documentation states
 	$(RUN) pytest -q tests/bench --benchmark-columns=min,median,max --benchmark-sort=name
 	.venv/bin/python tools/bench_numbers.py
 	.venv/bin/python tools/bench_ringbuf.py
-	.venv/bin/python tools/bench_timers.py --linux-timers 100000
+	.venv/bin/python tools/bench_timers.py
 
 # FUZZ=N, MUTANTS=N: how many programs to generate, and to make of existing ones
 oracle: setup ## examples, tests and scenarios on both kernels (needs bpf(2)), then 50,000 generated programs (FUZZ=N)

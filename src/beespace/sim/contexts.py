@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import IntEnum
 
 from beespace.errors import InternalError
@@ -26,12 +24,15 @@ class ContextKind(IntEnum):
     @property
     def rank(self) -> int:
         """Equal ranks do not interrupt each other; tasks and workers share rank 0."""
-        return max(self - 1, 0)
+        return _RANKS[self]
 
     @property
     def may_sleep(self) -> bool:
         """Whether code in it may wait."""
         return self.rank == 0
+
+
+_RANKS = (0, 0, 1, 2, 3)  # by ContextKind
 
 
 class Context:
@@ -73,21 +74,31 @@ class Cpus:
         """in_nmi()."""
         return self.stack[-1].kind is ContextKind.NMI
 
-    @contextmanager
-    def enter(self, kind: ContextKind, cpu: int) -> Iterator[Context]:
-        """Execute in a context: it interrupts what the CPU does, or another CPU starts it.
+    def enter(self, kind: ContextKind, cpu: int) -> _Entered:
+        """Execute in a context: it interrupts what the CPU does, or another CPU starts it. A context manager.
 
         :raises InternalError: no such CPU, or what is executing there cannot be interrupted by *kind*.
         """
         if not 0 <= cpu < self.count:
             raise InternalError(f"cpu {cpu} of {self.count}")
-        if kind.rank:
+        rank = _RANKS[kind]
+        if rank:
             for below in self.stack:
-                if below.cpu == cpu and below.kind.rank >= kind.rank:
+                if below.cpu == cpu and _RANKS[below.kind] >= rank:
                     raise InternalError(f"a {kind.name.lower()} cannot interrupt {below!r}")
-        context = Context(kind, cpu)
-        self.stack.append(context)
-        try:
-            yield context
-        finally:
-            self.stack.remove(context)
+        return _Entered(self, kind, cpu)
+
+
+class _Entered:
+    __slots__ = ("_context", "_cpus")
+
+    def __init__(self, cpus: Cpus, kind: ContextKind, cpu: int) -> None:
+        self._cpus = cpus
+        self._context = Context(kind, cpu)
+
+    def __enter__(self) -> Context:
+        self._cpus.stack.append(self._context)
+        return self._context
+
+    def __exit__(self, *error: object) -> None:
+        self._cpus.stack.remove(self._context)

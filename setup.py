@@ -23,24 +23,28 @@ def extensions():
     from Cython.Build import cythonize
     from setuptools import Extension
 
-    return cythonize(
-        [
-            Extension(
-                name.replace("/", "."),
-                [f"src/{name}.py"],
-                extra_compile_args=["-O2", "-g0", "-fno-strict-aliasing", "-Wno-unused-function"],
-            )
-            for name in COMPILED
-        ],
-        nthreads=int(os.environ.get("BEESPACE_BUILD_JOBS", "2")),
-        compiler_directives={
-            "language_level": 3,
-            "boundscheck": False,
-            "wraparound": False,
-            "cdivision": True,
-            "embedsignature": True,
-            "annotation_typing": True,
-        },
+    def build(names, **directives):
+        return cythonize(
+            [
+                Extension(
+                    name.replace("/", "."),
+                    [f"src/{name}.py"],
+                    extra_compile_args=["-O2", "-g0", "-fwrapv", "-fno-strict-aliasing", "-Wno-unused-function"],
+                )
+                for name in names
+            ],
+            nthreads=int(os.environ.get("BEESPACE_BUILD_JOBS", "2")),
+            compiler_directives={"language_level": 3, "embedsignature": True, **directives},
+        )
+
+    # plain Python whose .pxd says what C knows: lists are indexed, and integers divided, as Python does
+    plain = [name for name in COMPILED if name.startswith("beespace/verifier/") and not name.endswith("/numbers")]
+    return build(plain, annotation_typing=False, infer_types=True, cdivision=False) + build(
+        [name for name in COMPILED if name not in plain],
+        boundscheck=False,
+        wraparound=False,
+        cdivision=True,
+        annotation_typing=True,
     )
 
 

@@ -20,6 +20,8 @@ from beespace.verifier.state import (
     BPF_ADD_CONST,
     BPF_ADD_CONST32,
     BPF_ADD_CONST64,
+    S64_SIGN,
+    U32_MASK,
     UNKNOWN_REG,
     RegState,
     const_reg,
@@ -31,11 +33,9 @@ from beespace.verifier.state import (
 if TYPE_CHECKING:
     from beespace.verifier.env import Env
 
-__all__ = ["ALU", "check_bounds_sane", "transfer_alu"]
+__all__ = ["ALU", "check_bounds_sane", "imm_reg", "sane_bounds", "transfer_alu"]
 
 BPF_ADDR_SPACE_CAST = 1
-_S64_MIN = -(1 << 63)
-_U32 = 0xFFFF_FFFF
 _SYMBOLS = ("+=", "-=", "*=", "/=", "|=", "&=", "<<=", ">>=", "neg", "%=", "^=", "=", "s>>=", "endian", "?", "?")
 # operation of isa.rows.ALU_OPS -> BPF_OP that the number domain knows it by
 ALU = {
@@ -56,23 +56,6 @@ ALU = {
     "MOVSX": uapi.BPF_MOV,
     "ARSH": uapi.BPF_ARSH,
 }
-_SHIFTS = (uapi.BPF_LSH, uapi.BPF_RSH, uapi.BPF_ARSH)
-_OFFSETTABLE = frozenset(
-    (
-        uapi.PTR_TO_CTX,
-        uapi.PTR_TO_MAP_VALUE,
-        uapi.PTR_TO_MAP_KEY,
-        uapi.PTR_TO_STACK,
-        uapi.PTR_TO_PACKET_META,
-        uapi.PTR_TO_PACKET,
-        uapi.PTR_TO_TP_BUFFER,
-        uapi.PTR_TO_BTF_ID,
-        uapi.PTR_TO_MEM,
-        uapi.PTR_TO_BUF,
-        uapi.PTR_TO_FUNC,
-        uapi.CONST_PTR_TO_DYNPTR,
-    )
-)
 
 
 def transfer_alu(env: Env, rec: InsnRec) -> None:
@@ -100,18 +83,19 @@ def transfer_alu(env: Env, rec: InsnRec) -> None:
 
 def check_bounds_sane(env: Env, regs: list[RegState], regno: int, where: str) -> None:
     """What is known of Rn is not contradictory; else the path cannot happen and Rn is anything."""
-    bounds = regs[regno].bounds
+    reg = regs[regno]
+    bounds = reg.bounds
     if (
         bounds.umin_value <= bounds.umax_value
         and bounds.smin_value <= bounds.smax_value
         and bounds.u32_min_value <= bounds.u32_max_value
         and bounds.s32_min_value <= bounds.s32_max_value
-        and bounds.var_off.mask & _U32
+        and bounds.var_off.mask & U32_MASK
     ):
         return
     sane = sane_bounds(env, bounds, where)
     if sane is not bounds:
-        regs[regno] = _with_bounds(regs[regno], sane, regs[regno].id, regs[regno].off)
+        regs[regno] = _with_bounds(reg, sane, reg.id, reg.off)
 
 
 def sane_bounds(env: Env, b: n.Bounds, where: str) -> n.Bounds:
@@ -123,7 +107,7 @@ def sane_bounds(env: Env, b: n.Bounds, where: str) -> n.Bounds:
         f"REG INVARIANTS VIOLATION ({where}): {wrong} u64=[{b.umin_value:#x}, {b.umax_value:#x}] "
         f"s64=[{b.smin_value & 0xFFFF_FFFF_FFFF_FFFF:#x}, {b.smax_value & 0xFFFF_FFFF_FFFF_FFFF:#x}] "
         f"u32=[{b.u32_min_value:#x}, {b.u32_max_value:#x}] "
-        f"s32=[{b.s32_min_value & _U32:#x}, {b.s32_max_value & _U32:#x}] "
+        f"s32=[{b.s32_min_value & U32_MASK:#x}, {b.s32_max_value & U32_MASK:#x}] "
         f"var_off=({b.var_off.value:#x}, {b.var_off.mask:#x})"
     )
     if env.test_reg_invariants:
@@ -143,9 +127,18 @@ def _with_bounds(reg: RegState, bounds: n.Bounds, reg_id: int, off: int) -> RegS
 # -- moves ------------------------------------------------------------------------------------------------------------
 
 
+def imm_reg(rec: InsnRec) -> RegState:
+    """The constant operand as a register; of a 32-bit move what the destination then holds."""
+    if rec.imm_reg is None:
+        cut = rec.is32 and rec.op == uapi.BPF_MOV
+        rec.imm_reg = const_reg(rec.value & U32_MASK if cut else rec.value)
+    reg: RegState = rec.imm_reg
+    return reg
+
+
 def _moved(env: Env, rec: InsnRec, regs: list[RegState]) -> RegState:
     if not rec.is_x:
-        return const_reg(rec.imm & _U32 if rec.is32 else rec.value)
+        return imm_reg(rec)
     src = regs[rec.src]
     if not rec.is32:
         if rec.off == BPF_ADDR_SPACE_CAST:
@@ -162,7 +155,7 @@ def _moved(env: Env, rec: InsnRec, regs: list[RegState]) -> RegState:
         same = n.reg_width(src.bounds) <= 32
         bounds = n.zext_32(src.bounds)
     else:
-        same = src.bounds.umax_value < 1 << rec.off - 1
+        same = src.bounds.umax_value < S64_SIGN >> 64 - rec.off
         bounds = n.movsx(src.bounds, rec.off, not rec.is32)
     if same:
         src = assign_scalar_id(env, regs, rec.src)
@@ -188,7 +181,7 @@ def _adjust(env: Env, rec: InsnRec, regs: list[RegState]) -> None:
         rec.zext_dst |= not rec.is32
         return
     if not rec.is_x:
-        operand = const_reg(rec.value)
+        operand = imm_reg(rec)
         if dst.type != uapi.SCALAR_VALUE:
             _adjust_ptr(env, rec, regs, dst, operand, True)
             return
@@ -219,9 +212,13 @@ def _scalar_result(env: Env, rec: InsnRec, regs: list[RegState], dst: RegState, 
     if known and op in (uapi.BPF_AND, uapi.BPF_OR):
         bounds = _maybe_fork(env, rec, dst)
     result = n.alu(op, bounds, operand.bounds, not rec.is32)
-    if op in (uapi.BPF_DIV, uapi.BPF_MOD) or (n.is_unknown(result) and op in _SHIFTS):
+    if op in (uapi.BPF_DIV, uapi.BPF_MOD):
         return scalar(result)
-    reg_id, off = _linked_by(env, rec, dst, operand) if dst.id else (0, 0)
+    if op in (uapi.BPF_LSH, uapi.BPF_RSH, uapi.BPF_ARSH) and n.is_unknown(result):
+        return scalar(result)
+    reg_id = off = 0
+    if dst.id:
+        reg_id, off = _linked_by(env, rec, dst, operand)
     return _with_bounds(dst, result, reg_id, off)
 
 
@@ -233,9 +230,9 @@ def _linked_by(env: Env, rec: InsnRec, dst: RegState, operand: RegState) -> tupl
         return 0, 0
     var_off = operand.bounds.var_off
     if rec.is32:
-        if var_off.mask & _U32 or dst.bounds.umax_value > _U32:
+        if var_off.mask & U32_MASK or dst.bounds.umax_value > U32_MASK:
             return 0, 0
-        value = (var_off.value + (1 << 31) & _U32) - (1 << 31)
+        value = _s32(var_off.value)
     else:
         if var_off.mask:
             return 0, 0
@@ -256,10 +253,10 @@ def _maybe_fork(env: Env, rec: InsnRec, dst: RegState) -> n.Bounds:
         return dst.bounds
     branch = push_stack(env, env.insn_idx, env.insn_idx, False)
     zero = const_reg(0) if width == 64 else _with_bounds(dst, n.mark_reg32_known(dst.bounds, 0), dst.id, dst.off)
-    branch.frames[-1].regs[rec.dst] = zero
+    branch.cur_frame().regs[rec.dst] = zero
     if width == 64:
         return n.const(0xFFFF_FFFF_FFFF_FFFF)
-    return n.mark_reg32_known(dst.bounds, _U32)
+    return n.mark_reg32_known(dst.bounds, U32_MASK)
 
 
 # -- pointers ---------------------------------------------------------------------------------------------------------
@@ -268,19 +265,25 @@ def _maybe_fork(env: Env, rec: InsnRec, dst: RegState) -> n.Bounds:
 def _check_sane_offset(env: Env, reg: RegState, reg_type: int) -> None:
     b = reg.bounds
     smin = b.smin_value
-    name = reg_type_str(reg_type)
     if b.var_off.mask == 0 and not -BPF_MAX_VAR_OFF < _s64(b.var_off.value) < BPF_MAX_VAR_OFF:
+        name = reg_type_str(reg_type)
         env.reject(EINVAL, f"math between {name} pointer and {_s64(b.var_off.value)} is not allowed")
     if not -BPF_MAX_VAR_OFF < reg.off < BPF_MAX_VAR_OFF:
-        env.reject(EINVAL, f"{name} pointer offset {reg.off} is not allowed")
-    if smin == _S64_MIN:
+        env.reject(EINVAL, f"{reg_type_str(reg_type)} pointer offset {reg.off} is not allowed")
+    if -BPF_MAX_VAR_OFF < smin < BPF_MAX_VAR_OFF:
+        return
+    name = reg_type_str(reg_type)
+    if smin == -S64_SIGN:
         env.reject(EINVAL, f"math between {name} pointer and register with unbounded min value is not allowed")
-    if not -BPF_MAX_VAR_OFF < smin < BPF_MAX_VAR_OFF:
-        env.reject(EINVAL, f"value {smin} makes {name} pointer be out of bounds")
+    env.reject(EINVAL, f"value {smin} makes {name} pointer be out of bounds")
 
 
 def _s64(word: int) -> int:
-    return (word ^ 1 << 63) - (1 << 63)
+    return (word ^ S64_SIGN) - S64_SIGN
+
+
+def _s32(word: int) -> int:
+    return (word + (1 << 31) & U32_MASK) - (1 << 31)
 
 
 def _s32_fits(value: int) -> bool:
@@ -325,17 +328,30 @@ def _check_ptr_alu(env: Env, rec: InsnRec, ptr: RegState, adds_nothing: bool, kn
         if rec.op == uapi.BPF_SUB and env.allow_ptr_leaks:
             return
         env.reject(EACCES, f"R{dst} 32-bit pointer arithmetic prohibited")
-    name = reg_type_str(ptr.type)
     if ptr.type & uapi.PTR_MAYBE_NULL:
+        name = reg_type_str(ptr.type)
         env.reject(EACCES, f"R{dst} pointer arithmetic on {name} prohibited, null-check it first")
     base = base_type(ptr.type)
-    if base in _OFFSETTABLE:
+    if base in (
+        uapi.PTR_TO_CTX,
+        uapi.PTR_TO_MAP_VALUE,
+        uapi.PTR_TO_MAP_KEY,
+        uapi.PTR_TO_STACK,
+        uapi.PTR_TO_PACKET_META,
+        uapi.PTR_TO_PACKET,
+        uapi.PTR_TO_TP_BUFFER,
+        uapi.PTR_TO_BTF_ID,
+        uapi.PTR_TO_MEM,
+        uapi.PTR_TO_BUF,
+        uapi.PTR_TO_FUNC,
+        uapi.CONST_PTR_TO_DYNPTR,
+    ):
         return
     if base == uapi.PTR_TO_FLOW_KEYS and known:
         return
     if base in (uapi.PTR_TO_FLOW_KEYS, uapi.CONST_PTR_TO_MAP) and adds_nothing and rec.op == uapi.BPF_ADD:
         return
-    env.reject(EACCES, f"R{dst} pointer arithmetic on {name} prohibited")
+    env.reject(EACCES, f"R{dst} pointer arithmetic on {reg_type_str(ptr.type)} prohibited")
 
 
 def _offset_ptr(

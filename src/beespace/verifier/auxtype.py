@@ -28,7 +28,6 @@ _REWRITTEN = frozenset(
         uapi.PTR_TO_ARENA,
     )
 )
-_MEM_OR_BTF = (uapi.PTR_TO_MEM, uapi.PTR_TO_BTF_ID)
 
 
 def save_aux_ptr_type(env: Env, rec: InsnRec, reg_type: int, allow_trust_mismatch: bool) -> None:
@@ -37,10 +36,13 @@ def save_aux_ptr_type(env: Env, rec: InsnRec, reg_type: int, allow_trust_mismatc
     if prev == uapi.NOT_INIT:
         rec.ptr_type = reg_type
         return
-    if reg_type == prev or (base_type(reg_type) not in _REWRITTEN and base_type(prev) not in _REWRITTEN):
+    if reg_type == prev:
         return
-    bases = (base_type(reg_type), base_type(prev))
-    if not allow_trust_mismatch or any(base not in _MEM_OR_BTF for base in bases):
+    if base_type(reg_type) not in _REWRITTEN and base_type(prev) not in _REWRITTEN:
+        return
+    base, prev_base = base_type(reg_type), base_type(prev)
+    may_mix = base in (uapi.PTR_TO_MEM, uapi.PTR_TO_BTF_ID) and prev_base in (uapi.PTR_TO_MEM, uapi.PTR_TO_BTF_ID)
+    if not allow_trust_mismatch or not may_mix:
         env.reject(EINVAL, "same insn cannot be used with different pointers")
-    merged = uapi.PTR_TO_MEM if uapi.PTR_TO_MEM in bases else uapi.PTR_TO_BTF_ID
+    merged = uapi.PTR_TO_MEM if uapi.PTR_TO_MEM in (base, prev_base) else uapi.PTR_TO_BTF_ID
     rec.ptr_type = merged | (reg_type | prev) & (uapi.PTR_UNTRUSTED | uapi.MEM_RDONLY)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from beespace.uapi import bpf as uapi
-from beespace.verifier import obligations as ob
 from beespace.verifier.env import EACCES, EINVAL
 from beespace.verifier.memory import check_mem_access
+from beespace.verifier.obligations import ACCESS, NOT_POINTER, READ, WRITE
 
 if TYPE_CHECKING:
     from beespace.verifier.env import Env
@@ -28,13 +28,13 @@ def check(env: Env, obligations: tuple[Obligation, ...]) -> RegState | None:
     loaded = None
     for o in obligations:
         tag = o.tag
-        if tag == ob.READ:
+        if tag == READ:
             check_readable(env, o.regno)
-        elif tag == ob.WRITE:
+        elif tag == WRITE:
             check_writable(env, o.regno)
-        elif tag == ob.ACCESS:
+        elif tag == ACCESS:
             loaded = check_mem_access(env, o.regno, o.off, o.size, o.write, o.value, o.strict, o.sign_extend)
-        elif tag == ob.NOT_POINTER:
+        elif tag == NOT_POINTER:
             check_not_pointer(env, o.regno, o.message)
         else:
             env.reject(EINVAL, o.message)
@@ -46,7 +46,8 @@ def check_readable(env: Env, regno: int) -> None:
     if regno > uapi.BPF_REG_10:
         env.reject(EINVAL, f"R{regno} is invalid")
     env.scratched_regs |= 1 << regno
-    if env.cur.frames[-1].regs[regno].type == uapi.NOT_INIT:
+    reg = env.regs()[regno]
+    if reg.type == uapi.NOT_INIT:
         env.reject(EACCES, f"R{regno} !read_ok")
 
 

@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import field
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from beespace.decl.prog import Program
 from beespace.uapi import bpf as uapi
-from beespace.values import frozen, mutable
+from beespace.values import frozen
 from beespace.verifier.insns import InsnRec, predecode
 from beespace.verifier.log import Log
 from beespace.verifier.state import Checkpoint, FuncState, Hist, RegState, VerifierState
@@ -93,32 +92,32 @@ class SubprogArg:
     btf_id: int = 0
 
 
-@mutable
 class Subprog:
     """``struct bpf_subprog_info``."""
 
-    start: int
-    end: int = 0
-    name: str = ""
-    type_id: int = 0  # of its BTF_KIND_FUNC, 0 without func_info
-    linkage: int = 0
-    stack_depth: int = 0
-    postorder: list[int] = field(default_factory=list)
-    fastcall_stack_off: int = 0
-    keep_fastcall_stack: bool = False
-    has_tail_call: bool = False
-    tail_call_reachable: bool = False
-    has_ld_abs: bool = False
-    is_cb: bool = False
-    is_async_cb: bool = False
-    is_exception_cb: bool = False
-    changes_pkt_data: bool = False
-    might_sleep: bool = False
-    priv_stack: bool | None = None
-    args: tuple[SubprogArg, ...] | None = None
-    called: bool = False
-    verified: bool = False
-    unreliable: bool = False
+    def __init__(self, start: int, end: int = 0) -> None:
+        self.start = start
+        self.end = end
+        self.name = ""
+        self.type_id = 0  # of its BTF_KIND_FUNC, 0 without func_info
+        self.linkage = 0
+        self.stack_depth = 0
+        self.postorder: list[int] = []
+        self.fastcall_stack_off = 0
+        self.keep_fastcall_stack = False
+        self.has_tail_call = False
+        self.tail_call_reachable = False
+        self.has_ld_abs = False
+        self.is_cb = False
+        self.is_async_cb = False
+        self.is_exception_cb = False
+        self.changes_pkt_data = False
+        self.might_sleep = False
+        self.priv_stack: bool | None = None
+        self.args: tuple[SubprogArg, ...] | None = None
+        self.called = False
+        self.verified = False
+        self.unreliable = False
 
     @property
     def is_global(self) -> bool:
@@ -170,7 +169,7 @@ class Env:
         self.prev_insn_idx = -1
         self.hist_ent: Hist | None = None  # of the current insn
         self.id_gen = 0
-        self.stack: list[Any] = []
+        self.stack: list[Any] = []  # of paths.StackElem
         self.explored: dict[int, list[Checkpoint]] = {}
         # log
         self.scratched_regs = 0
@@ -244,7 +243,8 @@ class Env:
 
     def regs(self) -> list[RegState]:
         """Registers of the innermost frame."""
-        return self.cur.frames[-1].regs
+        f = self.cur.frames[-1]
+        return f.regs
 
     def frame_of(self, reg: RegState) -> FuncState:
         """The frame a stack pointer points into, to be read."""
@@ -266,7 +266,10 @@ class Env:
 
     def is_pointer_value(self, regno: int) -> bool:
         """Would using Rn as a number leak an address to a loader that may not see one?"""
-        return not self.allow_ptr_leaks and self.cur.frames[-1].regs[regno].type != uapi.SCALAR_VALUE
+        if self.allow_ptr_leaks:
+            return False
+        reg = self.regs()[regno]
+        return reg.type != uapi.SCALAR_VALUE
 
     def subprog_at(self, insn_idx: int) -> int:
         """Number of the subprogram that starts at *insn_idx*, -1 for none (find_subprog())."""

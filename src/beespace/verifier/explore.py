@@ -112,7 +112,8 @@ def _step(env: Env, walk: _Walk, rec: InsnRec) -> bool:
     cur = env.cur
     if cur.speculative and rec.nospec:
         return True
-    env.liveness.begin_insn(rec.idx)
+    liveness = env.liveness
+    liveness.begin_insn(rec.idx)
     depth = len(cur.frames)
     if cur.speculative:
         try:
@@ -120,13 +121,13 @@ def _step(env: Env, walk: _Walk, rec: InsnRec) -> bool:
         except Reject as err:
             if err.errno not in _RECOVERABLE:
                 raise
-            env.liveness.commit_insn()
+            liveness.commit_insn()
             rec.nospec = True
             rec.alu_state = 0
             return True
     else:
         ends = transfer(env, rec, check(env, rec.obligations))
-    env.liveness.commit_insn()
+    liveness.commit_insn()
     if len(env.cur.frames) < depth and not ends and rec.is_jump and rec.op == BPF_EXIT:
         walk.print_state = True
     return ends or (cur.speculative and rec.nospec_result)
@@ -168,10 +169,11 @@ def _next_path(env: Env, walk: _Walk) -> bool:
     # The path has come to its end: go on with the one put aside last. False: there is none.
     env.scratched_regs, env.scratched_slots = 0x7FF, _ALL_SLOTS
     update_branch_counts(env, env.cur)
-    env.liveness.update()
+    liveness = env.liveness
+    liveness.update()
     if env.sink is not None:
         env.tell("exit")
-    elem = pop_stack(env, not env.log_level & BPF_LOG_LEVEL2)
+    elem = pop_stack(env, env.log_level & BPF_LOG_LEVEL2 == 0)
     if elem is None:
         return False
     env.cur = elem.state

@@ -33,6 +33,7 @@ class InsnRec:
     :ivar prune_point: states are compared and kept here; ``force_checkpoint`` always kept.
     :ivar jmp_point: may be reached other than from the insn before it.
     :ivar live_regs: registers (bit n: Rn) that may be read from here on.
+    :ivar imm_reg: RegState of the constant operand, made when first needed.
     :ivar scc: strongly connected component of the flow graph it is in, 0 for none.
     :ivar ptr_type: type of the pointer an access went through.
     :ivar map_key: constant key of a tail call: None not seen, -1 not constant.
@@ -72,6 +73,7 @@ class InsnRec:
         self.calls_callback = False
         self.is_iter_next = False
         self.live_regs = 0
+        self.imm_reg: Any = None
         self.scc = 0
         self.ptr_type = uapi.NOT_INIT
         self.nospec = False

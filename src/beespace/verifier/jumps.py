@@ -9,21 +9,16 @@ from typing import TYPE_CHECKING
 
 from beespace.uapi import bpf as uapi
 from beespace.verifier import numbers as n
-from beespace.verifier.alu import sane_bounds
+from beespace.verifier.alu import imm_reg, sane_bounds
 from beespace.verifier.btfptr import is_rcu_reg, is_trusted_reg, reg_record
 from beespace.verifier.env import EACCES
 from beespace.verifier.insns import InsnRec
 from beespace.verifier.log import BPF_LOG_LEVEL
 from beespace.verifier.paths import push_stack
-from beespace.verifier.precision import (
-    INSN_F_DST_REG_STACK,
-    INSN_F_SRC_REG_STACK,
-    mark_chain_precision,
-    push_history,
-)
+from beespace.verifier.precision import mark_chain_precision, push_history
 from beespace.verifier.printer import print_insn_state
 from beespace.verifier.pruning import find_prev_entry, widen_imprecise_scalars
-from beespace.verifier.refs import map_regs, release_reference_nomark
+from beespace.verifier.refs import Change, change_regs, release_reference_nomark
 from beespace.verifier.regtypes import base_type, is_non_owning_ref, is_pkt_pointer, is_ptr_alloc_obj, may_be_null
 from beespace.verifier.sanitize import sanitize_speculative_path
 from beespace.verifier.state import (
@@ -31,12 +26,13 @@ from beespace.verifier.state import (
     BEYOND_PKT_END,
     BPF_ADD_CONST,
     BPF_ADD_CONST32,
+    INSN_F_DST_REG_STACK,
+    INSN_F_SRC_REG_STACK,
     RegState,
-    StackSlot,
     VerifierState,
-    const_reg,
     copy_reg,
     is_spilled,
+    new_slot,
 )
 
 if TYPE_CHECKING:
@@ -46,29 +42,6 @@ __all__ = ["mark_ptr_not_null", "transfer_cond_jump", "transfer_may_goto"]
 
 MAX_PACKET_OFF = 0xFFFF
 _LINKED_REGS_MAX = 6
-_FLIP = {
-    uapi.BPF_JEQ: uapi.BPF_JEQ,
-    uapi.BPF_JNE: uapi.BPF_JNE,
-    uapi.BPF_JSET: uapi.BPF_JSET,
-    uapi.BPF_JGE: uapi.BPF_JLE,
-    uapi.BPF_JGT: uapi.BPF_JLT,
-    uapi.BPF_JLE: uapi.BPF_JGE,
-    uapi.BPF_JLT: uapi.BPF_JGT,
-    uapi.BPF_JSGE: uapi.BPF_JSLE,
-    uapi.BPF_JSGT: uapi.BPF_JSLT,
-    uapi.BPF_JSLE: uapi.BPF_JSGE,
-    uapi.BPF_JSLT: uapi.BPF_JSGT,
-}
-_NOT_NULL = frozenset(
-    (
-        uapi.PTR_TO_SOCKET,
-        uapi.PTR_TO_TCP_SOCK,
-        uapi.PTR_TO_MAP_VALUE,
-        uapi.PTR_TO_MAP_KEY,
-        uapi.PTR_TO_SOCK_COMMON,
-        uapi.CONST_PTR_TO_MAP,
-    )
-)
 
 
 def transfer_may_goto(env: Env, rec: InsnRec) -> None:
@@ -95,7 +68,7 @@ def transfer_cond_jump(env: Env, rec: InsnRec) -> None:
         if src.type == uapi.PTR_TO_STACK:
             flags |= INSN_F_SRC_REG_STACK
     else:
-        src = const_reg(rec.value)
+        src = imm_reg(rec)
     if dst.type == uapi.PTR_TO_STACK:
         flags |= INSN_F_DST_REG_STACK
     if flags:
@@ -112,14 +85,16 @@ def transfer_cond_jump(env: Env, rec: InsnRec) -> None:
     linked: list[tuple[int, int, bool]] = []
     if rec.is_x and src.type == uapi.SCALAR_VALUE and src.id:
         _collect_linked(env, cur, src.id, linked)
-    if regs[rec.dst].type == uapi.SCALAR_VALUE and regs[rec.dst].id:
-        _collect_linked(env, cur, regs[rec.dst].id, linked)
+    dst = regs[rec.dst]
+    if dst.type == uapi.SCALAR_VALUE and dst.id:
+        _collect_linked(env, cur, dst.id, linked)
+        dst = regs[rec.dst]
     if len(linked) > 1:
         push_history(env, 0, tuple(linked))
     other = push_stack(env, rec.target, rec.idx, False)
     if rec.is_x:
         src = regs[rec.src]
-    _refine(env, rec, regs, other.frames[-1].regs, regs[rec.dst], src, linked, other)
+    _refine(env, rec, regs, other.cur_frame().regs, dst, src, linked, other)
     _learn_about_pointers(env, rec, regs, other)
     if env.log_level & BPF_LOG_LEVEL:
         print_insn_state(env, cur, len(cur.frames) - 1)
@@ -134,6 +109,19 @@ def _decided(env: Env, rec: InsnRec, taken: bool) -> None:
     if env.log_level & BPF_LOG_LEVEL:
         print_insn_state(env, env.cur, len(env.cur.frames) - 1)
     env.insn_idx = rec.target if taken else rec.idx + 1
+
+
+def _flip(op: int) -> int:
+    # the same comparison with its operands exchanged
+    if op in (uapi.BPF_JEQ, uapi.BPF_JNE, uapi.BPF_JSET):
+        return op
+    if op in (uapi.BPF_JGT, uapi.BPF_JLT):
+        return op ^ (uapi.BPF_JGT ^ uapi.BPF_JLT)
+    if op in (uapi.BPF_JGE, uapi.BPF_JLE):
+        return op ^ (uapi.BPF_JGE ^ uapi.BPF_JLE)
+    if op in (uapi.BPF_JSGT, uapi.BPF_JSLT):
+        return op ^ (uapi.BPF_JSGT ^ uapi.BPF_JSLT)
+    return op ^ (uapi.BPF_JSGE ^ uapi.BPF_JSLE)
 
 
 # -- which way --------------------------------------------------------------------------------------------------------
@@ -156,14 +144,16 @@ def _branch_taken(op: int, a: RegState, b: RegState, is32: bool) -> int:
     if not is32 and _is_pkt_any(a) and _is_pkt_any(b):
         return _pkt_branch_taken(op, a, b)
     if not _is_const(b, is32):
-        op = _FLIP[op]
+        op = _flip(op)
         a, b = b, a
     if not _is_const(b, is32) or not _not_null(a):
         return -1
     value = n.const_subreg_value(b.bounds) if is32 else n.const_value(b.bounds)
     if value != 0:
         return -1
-    return {uapi.BPF_JEQ: 0, uapi.BPF_JNE: 1}.get(op, -1)
+    if op == uapi.BPF_JEQ:
+        return 0
+    return 1 if op == uapi.BPF_JNE else -1
 
 
 def _not_null(reg: RegState) -> bool:
@@ -175,7 +165,14 @@ def _not_null(reg: RegState) -> bool:
         return is_trusted_reg(reg)
     if base == uapi.PTR_TO_MEM:
         return not t & uapi.PTR_UNTRUSTED
-    return base in _NOT_NULL
+    return base in (
+        uapi.PTR_TO_SOCKET,
+        uapi.PTR_TO_TCP_SOCK,
+        uapi.PTR_TO_MAP_VALUE,
+        uapi.PTR_TO_MAP_KEY,
+        uapi.PTR_TO_SOCK_COMMON,
+        uapi.CONST_PTR_TO_MAP,
+    )
 
 
 def _pkt_branch_taken(op: int, a: RegState, b: RegState) -> int:
@@ -183,7 +180,7 @@ def _pkt_branch_taken(op: int, a: RegState, b: RegState) -> int:
         pkt = a
     elif a.type == uapi.PTR_TO_PACKET_END:
         pkt = b
-        op = _FLIP[op]
+        op = _flip(op)
     else:
         return -1
     if pkt.range >= 0:
@@ -203,7 +200,8 @@ def _collect_linked(env: Env, state: VerifierState, reg_id: int, linked: list[tu
     reg_id &= ~BPF_ADD_CONST
     for i in range(len(state.frames) - 1, -1, -1):
         frame = state.frames[i]
-        live = env.insns[state.insn_idx_of(i)].live_regs
+        insn = env.insns[state.insn_idx_of(i)]
+        live = insn.live_regs
         for j in range(10):
             reg = frame.regs[j]
             if live >> j & 1 and reg.type == uapi.SCALAR_VALUE and reg.id & ~BPF_ADD_CONST == reg_id:
@@ -212,14 +210,15 @@ def _collect_linked(env: Env, state: VerifierState, reg_id: int, linked: list[tu
                 else:
                     frame = state.own(i)
                     frame.regs[j] = _unlinked(reg)
-        for j, slot in enumerate(frame.stack):
+        for j in range(len(frame.stack)):
+            slot = frame.stack[j]
             reg = slot.reg
             if is_spilled(slot) and reg.type == uapi.SCALAR_VALUE and reg.id & ~BPF_ADD_CONST == reg_id:
                 if len(linked) < _LINKED_REGS_MAX:
                     linked.append((i, j, False))
                 else:
                     frame = state.own(i)
-                    frame.stack[j] = StackSlot(slot.types, _unlinked(reg))
+                    frame.stack[j] = new_slot(slot.types, _unlinked(reg))
 
 
 def _unlinked(reg: RegState) -> RegState:
@@ -256,8 +255,9 @@ def _refine(
     if rec.is_x and src.type == uapi.SCALAR_VALUE and src.id:
         _sync_linked(cur, regs[rec.src], (len(cur.frames) - 1, rec.src), linked)
         _sync_linked(other, other_regs[rec.src], (len(cur.frames) - 1, rec.src), linked)
-    if dst.type == uapi.SCALAR_VALUE and regs[rec.dst].id:
-        _sync_linked(cur, regs[rec.dst], (len(cur.frames) - 1, rec.dst), linked)
+    dst = regs[rec.dst]
+    if dst.type == uapi.SCALAR_VALUE and dst.id:
+        _sync_linked(cur, dst, (len(cur.frames) - 1, rec.dst), linked)
         _sync_linked(other, other_regs[rec.dst], (len(cur.frames) - 1, rec.dst), linked)
 
 
@@ -297,7 +297,8 @@ def _sync_linked(
                 continue
             reg = frame.regs[index]
         else:
-            reg = frame.stack[index].reg
+            slot = frame.stack[index]
+            reg = slot.reg
         if reg.type != uapi.SCALAR_VALUE or (reg.id ^ known.id) & ~BPF_ADD_CONST:
             continue
         if (reg.id ^ known.id) & BPF_ADD_CONST == BPF_ADD_CONST:
@@ -316,7 +317,8 @@ def _sync_linked(
         if is_reg:
             frame.regs[index] = new
         else:
-            frame.stack[index] = StackSlot(frame.stack[index].types, new)
+            slot = frame.stack[index]
+            frame.stack[index] = new_slot(slot.types, new)
 
 
 # -- what pointers are then -------------------------------------------------------------------------------------------
@@ -327,7 +329,7 @@ def _learn_about_pointers(env: Env, rec: InsnRec, regs: list[RegState], other: V
     dst = regs[rec.dst]
     op = rec.op
     if not rec.is32 and rec.is_x:
-        _lift_null(env, rec, dst, regs[rec.src], regs, other.frames[-1].regs)
+        _lift_null(env, rec, dst, regs[rec.src], regs, other.cur_frame().regs)
         dst = regs[rec.dst]
     equality = op in (uapi.BPF_JEQ, uapi.BPF_JNE)
     if not rec.is32 and not rec.is_x and rec.imm == 0 and equality and may_be_null(dst.type):
@@ -378,31 +380,39 @@ def mark_ptr_not_null(env: Env, reg: RegState) -> RegState:
 
 def _mark_ptr_or_null(env: Env, state: VerifierState, regno: int, is_null: bool) -> None:
     # All copies of a pointer that was compared with null.
-    reg = state.frames[-1].regs[regno]
+    reg = state.cur_frame().regs[regno]
     reg_id = reg.id
     if reg.ref_obj_id and reg.ref_obj_id == reg_id and is_null:
         release_reference_nomark(state, reg_id)
+    change_regs(state, _PtrOrNull(env, reg_id, is_null))
 
-    def change(r: RegState) -> RegState:
-        if not may_be_null(r.type) or r.id != reg_id or not (is_rcu_reg(r) or r.id):
-            return r
-        b = r.bounds
+
+class _PtrOrNull(Change):
+    # The pointers *reg_id* are null, or are not.
+
+    def __init__(self, env: Env, reg_id: int, is_null: bool) -> None:
+        self.env = env
+        self.reg_id = reg_id
+        self.is_null = is_null
+
+    def of(self, reg: RegState) -> RegState:
+        if not may_be_null(reg.type) or reg.id != self.reg_id or not (reg.id or is_rcu_reg(reg)):
+            return reg
+        b = reg.bounds
         if b.smin_value or b.smax_value or b.var_off.mask or b.var_off.value:
-            return r
-        if r.off and not is_ptr_alloc_obj(r.type) and not is_non_owning_ref(r.type):
-            return r
-        if is_null:
-            new = copy_reg(r)
+            return reg
+        if reg.off and not is_ptr_alloc_obj(reg.type) and not is_non_owning_ref(reg.type):
+            return reg
+        if self.is_null:
+            new = copy_reg(reg)
             new.type = uapi.SCALAR_VALUE
             new.id = new.ref_obj_id = 0
             return new
-        new = mark_ptr_not_null(env, r)
-        record = reg_record(env, new)
+        new = mark_ptr_not_null(self.env, reg)
+        record = reg_record(self.env, new)
         if record is None or not record.has(uapi.BPF_SPIN_LOCK | uapi.BPF_RES_SPIN_LOCK):
             new.id = 0
         return new
-
-    map_regs(state, change)
 
 
 def _is_init_pkt(reg: RegState) -> bool:
@@ -424,7 +434,7 @@ def _match_pkt_pointers(
     if _is_compared(dst, src):
         pkt, regno, op = dst, rec.dst, rec.op
     elif _is_compared(src, dst):
-        pkt, regno, op = src, rec.src, _FLIP[rec.op]
+        pkt, regno, op = src, rec.src, _flip(rec.op)
     else:
         return False
     # pkt > end, pkt >= end: beyond where taken; pkt < end, pkt <= end: inside where taken
@@ -452,20 +462,29 @@ def _find_good_pkt_pointers(state: VerifierState, pkt: RegState, range_right_ope
     if umax > MAX_PACKET_OFF or umax + pkt.off > MAX_PACKET_OFF:
         return
     new_range = pkt.off + range_right_open
+    change_regs(state, _InPacket(pkt, new_range))
 
-    def change(r: RegState) -> RegState:
-        if r.type != pkt.type or r.id != pkt.id or r.range >= new_range:
-            return r
-        new = copy_reg(r)
-        new.range = new_range
+
+class _InPacket(Change):
+    # All pointers like *pkt* may access *new_range* bytes.
+
+    def __init__(self, pkt: RegState, new_range: int) -> None:
+        self.type = pkt.type
+        self.id = pkt.id
+        self.new_range = new_range
+
+    def of(self, reg: RegState) -> RegState:
+        if reg.type != self.type or reg.id != self.id or reg.range >= self.new_range:
+            return reg
+        new = copy_reg(reg)
+        new.range = self.new_range
         return new
-
-    map_regs(state, change)
 
 
 def _mark_pkt_end(state: VerifierState, regno: int, range_open: bool) -> None:
-    frame = state.frames[-1]
-    if frame.regs[regno].type == uapi.PTR_TO_PACKET:
-        reg = copy_reg(frame.regs[regno])
+    regs = state.cur_frame().regs
+    reg = regs[regno]
+    if reg.type == uapi.PTR_TO_PACKET:
+        reg = copy_reg(reg)
         reg.range = BEYOND_PKT_END if range_open else AT_PKT_END
-        frame.regs[regno] = reg
+        regs[regno] = reg

@@ -9,11 +9,13 @@ iteration; what a callee does to its callers' frames is then attributed to the c
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from beespace.verifier.insns import insn_successors
 from beespace.verifier.log import BPF_LOG_LEVEL2
 from beespace.verifier.printer import mask_of_slots
+from beespace.verifier.slotmarks import SlotMarks, SlotQuery
 from beespace.verifier.state import MAX_CALL_FRAMES, VerifierState
 
 if TYPE_CHECKING:
@@ -21,17 +23,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Liveness", "Query"]
 
-_U64 = 0xFFFF_FFFF_FFFF_FFFF
+
+def _words(count: int) -> array[int]:
+    return array("Q", bytes(8 * count))
 
 
 class _Masks:
     # Of one frame, by insn of the function: bit n is slot n.
 
     def __init__(self, count: int) -> None:
-        self.may_read = [0] * count
-        self.must_write = [0] * count
-        self.must_write_acc = [0] * count  # written here or by what follows, whichever way it goes
-        self.live_before = [0] * count
+        self.may_read = _words(count)
+        self.must_write = _words(count)
+        self.must_write_acc = _words(count)  # written here or by what follows, whichever way it goes
+        self.live_before = _words(count)
 
 
 class _Instance:
@@ -46,7 +50,7 @@ class _Instance:
         self.updated = False
         self.must_write_dropped = False
         self.frames: list[_Masks | None] = [None] * (self.depth + 1)
-        self.must_write_set = [False] * insn_cnt
+        self.must_write_set = bytearray(insn_cnt)
 
     def masks(self, frame: int) -> _Masks:
         found = self.frames[frame]
@@ -56,19 +60,25 @@ class _Instance:
 
     def is_live_before(self, insn_idx: int, frame: int, spi: int) -> bool:
         found = self.frames[frame]
-        return found is not None and bool(found.live_before[insn_idx - self.start] >> spi & 1)
+        return found is not None and found.live_before[insn_idx - self.start] >> spi & 1 != 0
 
 
-class Liveness:
+class Liveness(SlotMarks):
     """Live stack slots of one verification."""
 
     def __init__(self, env: Env) -> None:
         self._env = env
         self._instances: dict[tuple[int, ...], _Instance] = {}
         self._cur: _Instance | None = None
-        self._written = [0] * MAX_CALL_FRAMES
+        self._written = _words(MAX_CALL_FRAMES)
         self._write_insn_idx = 0
-        self._successors: dict[int, tuple[int, ...]] = {}
+        self._first = array("i", bytes(4 * len(env.insns)))  # successors of each insn; -1: none
+        self._second = array("i", bytes(4 * len(env.insns)))
+        self._orders: dict[int, array[int]] = {}  # by start of the function: its insns, last first
+        for rec in env.insns:
+            successors = insn_successors(rec)
+            self._first[rec.idx] = successors[0] if successors else -1
+            self._second[rec.idx] = successors[1] if len(successors) > 1 else -1
 
     # -- marks -----------------------------------------------------------------------------------------------------
 
@@ -115,7 +125,7 @@ class Liveness:
 
     def _commit(self, instance: _Instance) -> None:
         at = self._write_insn_idx - instance.start
-        seen = instance.must_write_set[at]
+        seen = instance.must_write_set[at] != 0
         for frame in range(instance.depth + 1):
             mask = self._written[frame]
             if mask == 0 and not seen:
@@ -129,20 +139,25 @@ class Liveness:
                 instance.updated = True
             if old & 0xFFFF_FFFF & ~mask:  # the kernel keeps the old mask in 32 bits
                 instance.must_write_dropped = True
-        instance.must_write_set[at] = True
+        instance.must_write_set[at] = 1
         self._write_insn_idx = 0
 
     # -- propagation -----------------------------------------------------------------------------------------------
 
     def _lookup(self, state: VerifierState, frameno: int) -> _Instance:
         subprogs = self._env.subprogs
-        frames = state.frames
-        starts = tuple(subprogs[frames[i].subprogno].start for i in range(frameno + 1))
-        chain = (*(frames[i].callsite for i in range(1, frameno + 1)), starts[-1])
+        sites, starts = [], []
+        for i in range(frameno + 1):
+            f = state.frames[i]
+            sub = subprogs[f.subprogno]
+            starts.append(sub.start)
+            if i:
+                sites.append(f.callsite)
+        sites.append(starts[-1])
+        chain = tuple(sites)
         found = self._instances.get(chain)
         if found is None:
-            sub = subprogs[frames[frameno].subprogno]
-            found = self._instances[chain] = _Instance(chain, starts, sub.end - sub.start)
+            found = self._instances[chain] = _Instance(chain, tuple(starts), sub.end - sub.start)
         return found
 
     def _outer(self, instance: _Instance) -> _Instance:
@@ -165,12 +180,19 @@ class Liveness:
                 instance.updated = False
                 instance.must_write_dropped = False
 
+    def _order(self, instance: _Instance) -> array[int]:
+        found = self._orders.get(instance.start)
+        if found is None:
+            order = self._env.subprog_containing(instance.start).postorder
+            found = self._orders[instance.start] = array("i", order)
+        return found
+
     def _update_instance(self, instance: _Instance) -> None:
         if instance.must_write_dropped:
             for masks in instance.frames:
                 if masks is not None:
-                    masks.must_write_acc = [0] * instance.insn_cnt
-        order = self._env.subprog_containing(instance.start).postorder
+                    masks.must_write_acc = _words(instance.insn_cnt)
+        order = self._order(instance)
         count = 0
         changed = True
         while changed:
@@ -178,8 +200,8 @@ class Liveness:
             changed = False
             for frame, masks in enumerate(instance.frames):
                 if masks is not None:
-                    for idx in order:
-                        changed |= self._update_insn(instance, frame, masks, idx)
+                    for k in range(len(order)):
+                        changed |= self._update_insn(instance, frame, masks, order[k])
         if self._env.log_level & BPF_LOG_LEVEL2:
             chain = ",".join(map(str, instance.callchain))
             self._env.verbose(f"({chain}) live stack update done in {count} iterations\n")
@@ -187,16 +209,15 @@ class Liveness:
             self._propagate_to_outer(instance)
 
     def _update_insn(self, instance: _Instance, frame: int, masks: _Masks, idx: int) -> bool:
-        successors = self._successors.get(idx)
-        if successors is None:
-            successors = self._successors[idx] = insn_successors(self._env.insns[idx])
-        if not successors:
+        s = self._first[idx]
+        if s < 0:
             return False
         start = instance.start
         at = idx - start
-        after = 0
-        written = _U64
-        for s in successors:
+        after = masks.live_before[s - start]
+        written = masks.must_write_acc[s - start]
+        s = self._second[idx]
+        if s >= 0:
             after |= masks.live_before[s - start]
             written &= masks.must_write_acc[s - start]
         written |= masks.must_write[at]
@@ -239,7 +260,7 @@ class Liveness:
         return Query(self._env, state, [self._lookup(state, i) for i in range(len(state.frames))])
 
 
-class Query:
+class Query(SlotQuery):
     """Answers for one state."""
 
     def __init__(self, env: Env, state: VerifierState, instances: list[_Instance]) -> None:
@@ -257,7 +278,9 @@ class Query:
             return True
         for i in range(frameno, len(self._instances) - 1):
             callsite = innermost.callchain[i]
-            at = callsite if self._env.insns[callsite].calls_callback else callsite + 1
-            if self._instances[i].is_live_before(at, frameno, spi):
+            rec = self._env.insns[callsite]
+            instance = self._instances[i]
+            at = callsite if rec.calls_callback else callsite + 1
+            if instance.is_live_before(at, frameno, spi):
                 return True
         return False

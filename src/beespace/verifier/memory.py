@@ -18,7 +18,16 @@ from beespace.verifier.kptr import check_map_kptr_access
 from beespace.verifier.printer import tnum_text
 from beespace.verifier.regtypes import base_type, is_pkt_pointer, is_sk_pointer, may_be_null, reg_type_str
 from beespace.verifier.stack import check_stack_access_within_bounds, check_stack_read, check_stack_write
-from beespace.verifier.state import UNKNOWN_REG, RegState, const_reg, copy_reg, scalar
+from beespace.verifier.state import (
+    S64_SIGN,
+    U32_MASK,
+    U64_MASK,
+    UNKNOWN_REG,
+    RegState,
+    const_reg,
+    copy_reg,
+    scalar,
+)
 
 if TYPE_CHECKING:
     from beespace.decl.map import MapMeta
@@ -41,7 +50,6 @@ __all__ = [
 
 MAX_PACKET_OFF = 0xFFFF
 _FLOW_KEYS_SIZE = 56  # sizeof(struct bpf_flow_keys)
-_S64_MIN = -(1 << 63)
 _ALIGN_NAMES = {
     uapi.PTR_TO_FLOW_KEYS: "flow keys ",
     uapi.PTR_TO_MAP_KEY: "key ",
@@ -172,7 +180,7 @@ def check_ptr_alignment(env: Env, reg: RegState, off: int, size: int, strict_onc
     b = reg.bounds
     pkt = t in (uapi.PTR_TO_PACKET, uapi.PTR_TO_PACKET_META)
     ip_align = 2 if pkt else 0  # NET_IP_ALIGN
-    total = n.tnum_add(b.var_off, n.tnum_const((ip_align + reg.off + off) & 0xFFFF_FFFF_FFFF_FFFF))
+    total = n.tnum_add(b.var_off, n.tnum_const((ip_align + reg.off + off) & U64_MASK))
     if n.tnum_is_aligned(total, size):
         return
     var_off = tnum_text(b.var_off)
@@ -217,16 +225,17 @@ def _check_region(env: Env, regno: int, off: int, size: int, mem_size: int, zero
 
 
 def _s32(value: int) -> int:
-    return (value + (1 << 31) & 0xFFFF_FFFF) - (1 << 31)
+    return (value + (1 << 31) & U32_MASK) - (1 << 31)
 
 
 def check_mem_region_access(
     env: Env, regno: int, off: int, size: int, mem_size: int, zero_size_allowed: bool
 ) -> None:  # fmt: skip
     """The access is inside a region of *mem_size* bytes, wherever the variable offset points."""
-    b = env.regs()[regno].bounds
+    reg = env.regs()[regno]
+    b = reg.bounds
     smin = b.smin_value
-    if smin < 0 and (smin == _S64_MIN or smin + off != _s32(smin + off) or smin + off < 0):
+    if smin < 0 and (smin == -S64_SIGN or smin + off != _s32(smin + off) or smin + off < 0):
         env.reject(EACCES, f"R{regno} min value is negative, either use unsigned index or do a if (index >=0) check.")
     if not _check_region(env, regno, _s32(smin + off), size, mem_size, zero_size_allowed):
         env.reject(EACCES, f"R{regno} min value is outside of the allowed memory range")
@@ -278,7 +287,8 @@ def read_map_value(env: Env, m: MapMeta, off: int, size: int) -> bytes:
 
 def check_map_access_type(env: Env, regno: int, off: int, size: int, write: bool) -> None:
     """BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG."""
-    m = env.regs()[regno].map_ptr
+    reg = env.regs()[regno]
+    m = reg.map_ptr
     if write and m.map_flags & uapi.BPF_F_RDONLY_PROG:
         env.reject(EACCES, f"write into map forbidden, value_size={m.value_size} off={off} size={size}")
     if not write and m.map_flags & uapi.BPF_F_WRONLY_PROG:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from beespace.isa.check import check_fields, check_operand
 from beespace.uapi import bpf as uapi
-from beespace.values import frozen
 from beespace.verifier.insns import InsnRec
 
 __all__ = ["ACCESS", "LEGAL", "NOT_POINTER", "READ", "WRITE", "Obligation", "obligations_of"]
@@ -17,7 +16,6 @@ __all__ = ["ACCESS", "LEGAL", "NOT_POINTER", "READ", "WRITE", "Obligation", "obl
 LEGAL, READ, WRITE, NOT_POINTER, ACCESS = range(5)
 
 
-@frozen
 class Obligation:
     """One demand of one instruction.
 
@@ -29,15 +27,27 @@ class Obligation:
     :ivar sign_extend: the value loaded is.
     """
 
-    tag: int
-    regno: int = -1
-    message: str = ""
-    off: int = 0
-    size: int = 0
-    write: bool = False
-    value: int = -1
-    strict: bool = False
-    sign_extend: bool = False
+    def __init__(
+        self,
+        tag: int,
+        regno: int = -1,
+        message: str = "",
+        off: int = 0,
+        size: int = 0,
+        write: bool = False,
+        value: int = -1,
+        strict: bool = False,
+        sign_extend: bool = False,
+    ) -> None:
+        self.tag = tag
+        self.regno = regno
+        self.message = message
+        self.off = off
+        self.size = size
+        self.write = write
+        self.value = value
+        self.strict = strict
+        self.sign_extend = sign_extend
 
     def words(self) -> str:
         """The demand as a sentence, for VerifierError.obligation."""

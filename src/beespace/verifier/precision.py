@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cython
+
 from beespace.uapi import bpf as uapi
 from beespace.verifier.cfg import is_sync_callback_call
 from beespace.verifier.insns import InsnRec
@@ -21,20 +23,27 @@ from beespace.verifier.special import ENDING_HELPERS
 from beespace.verifier.state import (
     BPF_MAIN_FUNC,
     BPF_REG_SIZE,
+    EMPTY_SLOT,
+    INSN_F_DST_REG_STACK,
+    INSN_F_FRAMENO_MASK,
+    INSN_F_SPI_MASK,
+    INSN_F_SPI_SHIFT,
+    INSN_F_SRC_REG_STACK,
+    INSN_F_STACK_ACCESS,
+    MAX_BPF_REG,
     MAX_CALL_FRAMES,
     Checkpoint,
     Hist,
     VerifierState,
-    is_spilled,
+    bit,
     is_spilled_scalar,
+    new_hist,
 )
 
 if TYPE_CHECKING:
     from beespace.verifier.env import Env
 
 __all__ = [
-    "INSN_F_DST_REG_STACK",
-    "INSN_F_SRC_REG_STACK",
     "mark_all_scalars_precise",
     "mark_chain_precision",
     "mark_slot_precise",
@@ -43,12 +52,6 @@ __all__ = [
     "stack_access_flags",
 ]
 
-INSN_F_FRAMENO_MASK = 0x7
-INSN_F_SPI_MASK = 0x3F
-INSN_F_SPI_SHIFT = 3
-INSN_F_STACK_ACCESS = 1 << 9
-INSN_F_DST_REG_STACK = 1 << 10
-INSN_F_SRC_REG_STACK = 1 << 11
 _ARGS = 0x3E  # R1-R5
 
 
@@ -71,7 +74,7 @@ def push_history(env: Env, flags: int, linked: tuple[tuple[int, int, bool], ...]
             ent.linked = linked
         return
     cur = env.cur
-    cur.history = env.hist_ent = Hist(cur.history, env.insn_idx, env.prev_insn_idx, flags, linked)
+    cur.history = env.hist_ent = new_hist(cur.history, env.insn_idx, env.prev_insn_idx, flags, linked)
 
 
 class _Backtrack:
@@ -79,14 +82,22 @@ class _Backtrack:
 
     def __init__(self, frame: int) -> None:
         self.frame = frame
-        self.regs = [0] * MAX_CALL_FRAMES
-        self.slots = [0] * MAX_CALL_FRAMES
+        if not cython.compiled:  # compiled: arrays of C
+            self.regs = [0] * MAX_CALL_FRAMES
+            self.slots = [0] * MAX_CALL_FRAMES
+        for i in range(MAX_CALL_FRAMES):
+            self.regs[i] = 0
+            self.slots[i] = 0
 
     def empty(self) -> bool:
-        return not any(self.regs[: self.frame + 1]) and not any(self.slots[: self.frame + 1])
+        found = False
+        for i in range(self.frame + 1):
+            if self.regs[i] or self.slots[i]:
+                found = True
+        return not found
 
-    def is_set(self, regno: int) -> int:
-        return self.regs[self.frame] >> regno & 1
+    def is_set(self, regno: int) -> bool:
+        return self.regs[self.frame] >> regno & 1 != 0
 
     def set(self, regno: int) -> None:
         self.regs[self.frame] |= 1 << regno
@@ -99,12 +110,15 @@ class _Backtrack:
         if hist is None or not hist.linked:
             return
         for frameno, index, is_reg in hist.linked:
-            if (self.regs if is_reg else self.slots)[frameno] >> index & 1:
+            if self.regs[frameno] >> index & 1 if is_reg else self.slots[frameno] >> index & 1:
                 break
         else:
             return
         for frameno, index, is_reg in hist.linked:
-            (self.regs if is_reg else self.slots)[frameno] |= 1 << index
+            if is_reg:
+                self.regs[frameno] |= 1 << index
+            else:
+                self.slots[frameno] |= bit(index)
 
 
 def mark_chain_precision(env: Env, regno: int) -> None:
@@ -119,7 +133,7 @@ def mark_slot_precise(env: Env, frameno: int, spi: int) -> None:
     """The exact value of a spilled scalar matters from here on."""
     if env.bpf_capable:
         bt = _Backtrack(len(env.cur.frames) - 1)
-        bt.slots[frameno] |= 1 << spi
+        bt.slots[frameno] |= bit(spi)
         _mark(env, env.cur, bt)
 
 
@@ -162,7 +176,7 @@ def mark_all_scalars_precise(env: Env, st: VerifierState) -> None:
                         env.verbose(f"force_precise: frame{i}: forcing r{j} to be precise\n")
             for j, slot in enumerate(frame.stack):
                 if is_spilled_scalar(slot) and not cp.precise_slots[i] >> j & 1:
-                    cp.precise_slots[i] |= 1 << j
+                    cp.precise_slots[i] |= bit(j)
                     if loud:
                         env.verbose(f"force_precise: frame{i}: forcing fp{-(j + 1) * 8} to be precise\n")
         cp = cp.state.parent
@@ -255,29 +269,35 @@ def _mark_checkpoint(env: Env, checkpoint: Checkpoint, bt: _Backtrack) -> bool:
     st = checkpoint.state
     for fr in range(bt.frame, -1, -1):
         frame = st.frames[fr]
-        wanted = bt.regs[fr]
-        for i in range(11):
-            if wanted >> i & 1:
-                if frame.regs[i].type != uapi.SCALAR_VALUE or checkpoint.precise[fr] >> i & 1:
-                    bt.regs[fr] &= ~(1 << i)
-                else:
-                    checkpoint.precise[fr] |= 1 << i
-                    changed = True
-        wanted = bt.slots[fr]
-        i = 0
-        while wanted >> i:
-            if wanted >> i & 1:
-                if i >= len(frame.stack):
-                    env.bug(f"stack slot {i}, total slots {len(frame.stack)}")
-                if not is_spilled_scalar(frame.stack[i]) or checkpoint.precise_slots[fr] >> i & 1:
-                    bt.slots[fr] &= ~(1 << i)
-                else:
-                    checkpoint.precise_slots[fr] |= 1 << i
-                    changed = True
-            i += 1
+        regs = bt.regs[fr]
+        if regs:
+            marked = checkpoint.precise[fr]
+            for i in range(MAX_BPF_REG):
+                if regs >> i & 1:
+                    reg = frame.regs[i]
+                    if reg.type != uapi.SCALAR_VALUE or marked >> i & 1:
+                        regs &= ~(1 << i)
+            bt.regs[fr] = regs
+            if regs:
+                checkpoint.precise[fr] = marked | regs
+                changed = True
+        slots = bt.slots[fr]
+        if slots:
+            marked_slots = checkpoint.precise_slots[fr]
+            for i in range(64):
+                if slots >> i & 1:
+                    if i >= len(frame.stack):
+                        env.bug(f"stack slot {i}, total slots {len(frame.stack)}")
+                    slot = frame.stack[i]
+                    if not is_spilled_scalar(slot) or marked_slots >> i & 1:
+                        slots &= ~bit(i)
+            bt.slots[fr] = slots
+            if slots:
+                checkpoint.precise_slots[fr] = marked_slots | slots
+                changed = True
         if env.log_level & BPF_LOG_LEVEL2:
-            regs, slots = mask_of_regs(bt.regs[fr]), mask_of_slots(bt.slots[fr])
-            env.verbose(f"mark_precise: frame{fr}: parent state regs={regs} stack={slots}: ")
+            texts = mask_of_regs(bt.regs[fr]), mask_of_slots(bt.slots[fr])
+            env.verbose(f"mark_precise: frame{fr}: parent state regs={texts[0]} stack={texts[1]}: ")
             print_verifier_state(env, st, fr, True, checkpoint)
     return changed
 
@@ -287,9 +307,9 @@ def _backtrack_insn(env: Env, rec: InsnRec, subseq_idx: int, hist: Hist | None, 
     if rec.code == 0:
         return
     if env.log_level & BPF_LOG_LEVEL2:
-        regs, slots = mask_of_regs(bt.regs[bt.frame]), mask_of_slots(bt.slots[bt.frame])
+        masks = mask_of_regs(bt.regs[bt.frame]), mask_of_slots(bt.slots[bt.frame])
         text = insn_text(env, rec.idx)
-        env.verbose(f"mark_precise: frame{bt.frame}: regs={regs} stack={slots} before {rec.idx}: {text}\n")
+        env.verbose(f"mark_precise: frame{bt.frame}: regs={masks[0]} stack={masks[1]} before {rec.idx}: {text}\n")
     bt.sync_linked(hist)
     cls = rec.cls
     if cls in (uapi.BPF_ALU, uapi.BPF_ALU64):
@@ -303,7 +323,7 @@ def _backtrack_insn(env: Env, rec: InsnRec, subseq_idx: int, hist: Hist | None, 
         if hist is None or not hist.flags & INSN_F_STACK_ACCESS:
             return  # only the stack keeps what is known of a scalar
         frameno, spi = hist.flags & INSN_F_FRAMENO_MASK, hist.flags >> INSN_F_SPI_SHIFT & INSN_F_SPI_MASK
-        bt.slots[frameno] |= 1 << spi
+        bt.slots[frameno] |= bit(spi)
     elif cls in (uapi.BPF_STX, uapi.BPF_ST):
         if bt.is_set(rec.dst):
             raise _GiveUp  # a pointer became a scalar by subtraction
@@ -312,7 +332,7 @@ def _backtrack_insn(env: Env, rec: InsnRec, subseq_idx: int, hist: Hist | None, 
         frameno, spi = hist.flags & INSN_F_FRAMENO_MASK, hist.flags >> INSN_F_SPI_SHIFT & INSN_F_SPI_MASK
         if not bt.slots[frameno] >> spi & 1:
             return
-        bt.slots[frameno] &= ~(1 << spi)
+        bt.slots[frameno] &= ~bit(spi)
         if cls == uapi.BPF_STX:
             bt.set(rec.src)
     elif cls in (uapi.BPF_JMP, uapi.BPF_JMP32):
@@ -399,12 +419,16 @@ def _leave_frame(env: Env, bt: _Backtrack) -> None:
 
 def _backtrack_exit(env: Env, subseq_idx: int, bt: _Backtrack) -> None:
     # The return from a callee or a callback: going back, it is entered.
-    insns = env.insns
-    if subseq_idx >= 0 and insns[subseq_idx].calls_callback:
-        bt.regs[bt.frame] &= ~_ARGS
+    if subseq_idx >= 0:
+        subseq = env.insns[subseq_idx]
+        if subseq.calls_callback:
+            bt.regs[bt.frame] &= ~_ARGS
     if bt.regs[bt.frame] & _ARGS:
         env.bug(f"backtracking exit unexpected regs {bt.regs[bt.frame]:x}")
-    r0_precise = subseq_idx >= 1 and insns[subseq_idx - 1].is_pseudo_call and bt.is_set(0)
+    r0_precise = False
+    if subseq_idx >= 1:
+        call = env.insns[subseq_idx - 1]
+        r0_precise = call.is_pseudo_call and bt.is_set(0)
     bt.clear(0)
     _enter_frame(env, bt)
     if r0_precise:
@@ -420,12 +444,18 @@ def _enter_frame(env: Env, bt: _Backtrack) -> None:
 def clear_dead_marks(checkpoint: Checkpoint, frameno: int) -> None:
     """Forget the marks of registers and slots that are no scalars any more."""
     frame = checkpoint.state.frames[frameno]
-    regs = slots = 0
-    for i, reg in enumerate(frame.regs):
-        if reg.type == uapi.SCALAR_VALUE:
-            regs |= 1 << i
-    for i, slot in enumerate(frame.stack):
-        if is_spilled(slot) and slot.reg.type == uapi.SCALAR_VALUE:
-            slots |= 1 << i
-    checkpoint.precise[frameno] &= regs
-    checkpoint.precise_slots[frameno] &= slots
+    precise = checkpoint.precise[frameno]
+    if precise:
+        for i in range(MAX_BPF_REG):
+            reg = frame.regs[i]
+            if reg.type != uapi.SCALAR_VALUE:
+                precise &= ~(1 << i)
+        checkpoint.precise[frameno] = precise
+    precise_slots = checkpoint.precise_slots[frameno]
+    if precise_slots:
+        for i in range(64):
+            if precise_slots >> i & 1:
+                slot = frame.stack[i] if i < len(frame.stack) else EMPTY_SLOT
+                if not is_spilled_scalar(slot):
+                    precise_slots &= ~bit(i)
+        checkpoint.precise_slots[frameno] = precise_slots

@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-from dataclasses import field
 from typing import TYPE_CHECKING
 
 from beespace.uapi import bpf as uapi
-from beespace.values import mutable
 from beespace.verifier import numbers as n
 from beespace.verifier.env import BPF_COMPLEXITY_LIMIT_STATES, EINVAL
 from beespace.verifier.log import BPF_LOG_LEVEL2
@@ -21,14 +19,18 @@ from beespace.verifier.state import (
     EMPTY_SLOT,
     MAX_BPF_REG,
     NOT_INIT_REG,
+    U32_MASK,
+    U64_MASK,
     UNKNOWN_REG,
     Checkpoint,
+    Dynptr,
     FuncState,
     Iter,
     RegState,
     StackSlot,
     VerifierState,
     is_spilled,
+    new_slot,
     spi_of,
 )
 
@@ -46,18 +48,17 @@ __all__ = [
 
 NOT_EXACT, EXACT, RANGE_WITHIN = range(3)
 _MAX_BACKEDGE_ITERS = 64
-_RANGED = frozenset(
-    (uapi.PTR_TO_MAP_KEY, uapi.PTR_TO_MAP_VALUE, uapi.PTR_TO_MEM, uapi.PTR_TO_BUF, uapi.PTR_TO_TP_BUFFER)
-)  # fmt: skip
-_LOCKS = (uapi.REF_TYPE_LOCK, uapi.REF_TYPE_RES_LOCK, uapi.REF_TYPE_RES_LOCK_IRQ)
+
+
+_NO_IDS: dict[int, int] = {}
 
 
 class IdMap:
     """Which id of the old state stands for which of the current one (struct bpf_idmap)."""
 
     def __init__(self, tmp_id_gen: int) -> None:
-        self._cur_of: dict[int, int] = {}
-        self._old_of: dict[int, int] = {}
+        self._cur_of: dict[int, int] | None = None  # most comparisons see no ids
+        self._old_of: dict[int, int] = _NO_IDS
         self._tmp_id_gen = tmp_id_gen
 
     def check(self, old_id: int, cur_id: int) -> bool:
@@ -66,6 +67,8 @@ class IdMap:
             return False
         if old_id == 0:
             return True
+        if self._cur_of is None:
+            self._cur_of, self._old_of = {}, {}
         known = self._cur_of.get(old_id)
         if known is not None:
             return known == cur_id
@@ -108,9 +111,9 @@ def _same_obj(a: object, b: object) -> bool:
         return True
     if isinstance(a, Iter) and isinstance(b, Iter):
         return a.btf is b.btf and a.btf_id == b.btf_id and a.state == b.state and a.depth == b.depth
-    if a is None or b is None or type(a) is not type(b):
-        return False
-    return a == b if isinstance(a, int) else vars(a) == vars(b)
+    if isinstance(a, Dynptr) and isinstance(b, Dynptr):
+        return a.kind == b.kind and a.first_slot == b.first_slot
+    return isinstance(a, int) and isinstance(b, int) and a == b
 
 
 def regs_exact(old: RegState, cur: RegState, idmap: IdMap) -> bool:
@@ -146,7 +149,13 @@ def _regsafe(env: Env, old: RegState, cur: RegState, precise: bool, idmap: IdMap
             if not idmap.check_scalar(old.id, cur.id):
                 return False
         return n.scalar_within(old.bounds, cur.bounds)
-    if base in _RANGED:
+    if base in (
+        uapi.PTR_TO_MAP_KEY,
+        uapi.PTR_TO_MAP_VALUE,
+        uapi.PTR_TO_MEM,
+        uapi.PTR_TO_BUF,
+        uapi.PTR_TO_TP_BUFFER,
+    ):
         return (
             _same_head(old, cur)
             and n.scalar_within(old.bounds, cur.bounds)
@@ -166,9 +175,9 @@ def _regsafe(env: Env, old: RegState, cur: RegState, precise: bool, idmap: IdMap
 
 def _scalar_of(env: Env, slot: StackSlot) -> RegState | None:
     # What an 8-byte load would give, if that is a scalar.
-    if slot.types & 0xFF == uapi.STACK_SPILL and slot.reg.type == uapi.SCALAR_VALUE:
-        return slot.reg
     types = slot.types
+    if types & 0xFF == uapi.STACK_SPILL and slot.reg.type == uapi.SCALAR_VALUE:
+        return slot.reg
     if types == ALL_MISC:
         return UNKNOWN_REG
     for i in range(8):
@@ -232,10 +241,11 @@ def _refsafe(old: VerifierState, cur: VerifierState, idmap: IdMap) -> bool:
         or old.active_lock_ptr is not cur.active_lock_ptr
     ):
         return False
-    for a, b in zip(old.refs, cur.refs, strict=True):
+    for i in range(len(old.refs)):
+        a, b = old.refs[i], cur.refs[i]
         if not idmap.check(a.id, b.id) or a.type != b.type:
             return False
-        if a.type in _LOCKS and a.ptr is not b.ptr:
+        if a.ptr is not b.ptr and a.type in (uapi.REF_TYPE_LOCK, uapi.REF_TYPE_RES_LOCK, uapi.REF_TYPE_RES_LOCK_IRQ):
             return False
     return True
 
@@ -244,17 +254,21 @@ def _frames_equal(env: Env, cp: Checkpoint, i: int, cur: FuncState, idmap: IdMap
     old = cp.state.frames[i]
     if old.callback_depth > cur.callback_depth:
         return False
-    live = env.insns[cp.state.insn_idx_of(i)].live_regs
+    insn = env.insns[cp.state.insn_idx_of(i)]
+    live = insn.live_regs
     precise = cp.precise[i] if env.bpf_capable else -1
     old_regs, cur_regs = old.regs, cur.regs
     for j in range(MAX_BPF_REG):
-        if live >> j & 1 and not _regsafe(env, old_regs[j], cur_regs[j], bool(precise >> j & 1), idmap, exact):
+        if live >> j & 1 and not _regsafe(env, old_regs[j], cur_regs[j], precise >> j & 1 != 0, idmap, exact):
             return False
-    precise = cp.precise_slots[i] if env.bpf_capable else -1
+    precise_slots = cp.precise_slots[i] if env.bpf_capable else U64_MASK
     count = len(cur.stack)
-    for j, slot in enumerate(old.stack):
+    for j in range(len(old.stack)):
+        slot = old.stack[j]
+        if slot.types == 0 and exact == NOT_EXACT:
+            continue
         other = cur.stack[j] if j < count else None
-        if not _slotsafe(env, slot, other, bool(precise >> j & 1), idmap, exact):
+        if not _slotsafe(env, slot, other, precise_slots >> j & 1 != 0, idmap, exact):
             return False
     return True
 
@@ -271,10 +285,11 @@ def states_equal(env: Env, cp: Checkpoint, cur: VerifierState, exact: int) -> bo
         return False
     if not _refsafe(old, cur, idmap):
         return False
-    for i, frame in enumerate(old.frames):
-        if frame.callsite != cur.frames[i].callsite:
+    for i in range(len(old.frames)):
+        frame, other = old.frames[i], cur.frames[i]
+        if frame.callsite != other.callsite:
             return False
-        if not _frames_equal(env, cp, i, cur.frames[i], idmap, exact):
+        if not _frames_equal(env, cp, i, other, idmap, exact):
             return False
     return True
 
@@ -282,18 +297,23 @@ def states_equal(env: Env, cp: Checkpoint, cur: VerifierState, exact: int) -> bo
 def _same_callsites(a: VerifierState, b: VerifierState) -> bool:
     if len(a.frames) != len(b.frames):
         return False
-    return all(f.callsite == g.callsite for f, g in zip(a.frames, b.frames, strict=True))
+    for i in range(len(a.frames)):
+        f, g = a.frames[i], b.frames[i]
+        if f.callsite != g.callsite:
+            return False
+    return True
 
 
 # -- loops: marks of states in a cycle are final only when all paths out of it have been walked -----------------------
 
 
-@mutable
 class _SccVisit:
     # A loop as entered through one chain of calls.
-    entry_state: Checkpoint | None = None
-    backedges: list[tuple[VerifierState, Checkpoint]] = field(default_factory=list)  # (state, the one that covers it)
-    num_backedges: int = 0
+
+    def __init__(self) -> None:
+        self.entry_state: Checkpoint | None = None
+        self.backedges: list[tuple[VerifierState, Checkpoint]] = []  # (state, the one that covers it)
+        self.num_backedges = 0
 
 
 def _scc_callchain(env: Env, st: VerifierState) -> tuple[int, ...] | None:
@@ -301,9 +321,9 @@ def _scc_callchain(env: Env, st: VerifierState) -> tuple[int, ...] | None:
     chain: list[int] = []
     for i in range(len(st.frames)):
         insn_idx = st.insn_idx_of(i)
-        scc = env.insns[insn_idx].scc
-        if scc:
-            return (*chain, scc)
+        insn = env.insns[insn_idx]
+        if insn.scc:
+            return (*chain, insn.scc)
         chain.append(insn_idx)
     return None
 
@@ -432,10 +452,12 @@ def _clean_live_states(env: Env, insn_idx: int, cur: VerifierState, bucket: list
 
 def _clean(env: Env, cp: Checkpoint) -> None:
     state = cp.state
-    query = env.liveness.query(state)
+    liveness = env.liveness
+    query = liveness.query(state)
     cp.cleaned = True
     for i in range(len(state.frames)):
-        live = env.insns[state.insn_idx_of(i)].live_regs
+        insn = env.insns[state.insn_idx_of(i)]
+        live = insn.live_regs
         frame = state.own(i)
         for j in range(MAX_BPF_REG - 1):
             if not live >> j & 1:
@@ -451,7 +473,8 @@ def _clean(env: Env, cp: Checkpoint) -> None:
 
 def _bucket_of(env: Env, insn_idx: int, state: VerifierState) -> list[Checkpoint]:
     # The kernel's hash table, because its collisions show in the statistics.
-    key = ((insn_idx ^ state.frames[-1].callsite) & 0xFFFF_FFFF) % len(env.insns)
+    frame = state.cur_frame()
+    key = ((insn_idx ^ frame.callsite) & U32_MASK) % len(env.insns)
     found = env.explored.get(key)
     if found is None:
         found = env.explored[key] = []
@@ -460,7 +483,9 @@ def _bucket_of(env: Env, insn_idx: int, state: VerifierState) -> list[Checkpoint
 
 def _iter_depths_differ(old: VerifierState, cur: VerifierState) -> bool:
     for fr in range(len(old.frames) - 1, -1, -1):
-        for i, slot in enumerate(old.frames[fr].stack):
+        frame = old.frames[fr]
+        for i in range(len(frame.stack)):
+            slot = frame.stack[i]
             if slot.types & 0xFF != uapi.STACK_ITER or slot.reg.obj.state != uapi.BPF_ITER_STATE_ACTIVE:
                 continue
             other = cur.frames[fr].stack[i].reg.obj
@@ -472,7 +497,9 @@ def _iter_depths_differ(old: VerifierState, cur: VerifierState) -> bool:
 def _maybe_looping(old: VerifierState, cur: VerifierState) -> bool:
     if len(old.frames) != len(cur.frames):
         return False
-    for a, b in zip(old.frames[-1].regs, cur.frames[-1].regs, strict=True):
+    f, g = old.cur_frame(), cur.cur_frame()
+    for i in range(MAX_BPF_REG):
+        a, b = f.regs[i], g.regs[i]
         if a is b:
             continue
         same = _same_head(a, b) and n.same_bounds(a.bounds, b.bounds)
@@ -518,8 +545,8 @@ class _Visit:
     def _matches_open(self, cp: Checkpoint) -> bool:
         # cp is on the path we came along (or on one put aside after it): are we going round?
         env, cur, rec = self.env, self.env.cur, self.rec
-        frame = cp.state.frames[-1]
-        if not (frame.in_async_callback_fn and frame.async_entry_cnt != cur.frames[-1].async_entry_cnt):
+        frame, cur_frame = cp.state.cur_frame(), cur.cur_frame()
+        if not (frame.in_async_callback_fn and frame.async_entry_cnt != cur_frame.async_entry_cnt):
             if rec.is_iter_next:
                 if states_equal(env, cp, cur, RANGE_WITHIN) and self._iter_is_active():
                     self.loop = True
@@ -542,7 +569,7 @@ class _Visit:
 
     def _iter_is_active(self) -> bool:
         cur = self.env.cur
-        reg = cur.frames[-1].regs[1]
+        reg = cur.cur_frame().regs[1]
         spi = spi_of(reg.off + reg.bounds.smin_value)
         state: int = cur.frames[reg.frameno].stack[spi].reg.obj.state
         return state == uapi.BPF_ITER_STATE_ACTIVE
@@ -578,7 +605,9 @@ def is_state_visited(env: Env, insn_idx: int) -> bool:
     if env.options.prune:
         _clean_live_states(env, insn_idx, cur, bucket)
     states_cnt = len(bucket)
-    for cp in reversed(bucket.copy()):
+    seen = bucket.copy()  # _miss() takes from it
+    for i in range(states_cnt - 1, -1, -1):
+        cp = seen[i]
         if cp.state.insn_idx != insn_idx:
             continue
         if visit.matches(cp) and (env.options.prune or cp.branches):
@@ -596,7 +625,8 @@ def is_state_visited(env: Env, insn_idx: int) -> bool:
 
 def _end_of_path(env: Env, cp: Checkpoint, loop: bool) -> None:
     cur = env.cur
-    if env.insns[env.insn_idx].jmp_point:
+    insn = env.insns[env.insn_idx]
+    if insn.jmp_point:
         push_history(env, 0)
     propagate_precision(env, cp, cur)
     if loop:
@@ -646,14 +676,17 @@ def widen_imprecise_scalars(env: Env, old: Checkpoint, cur: VerifierState) -> No
     for fr in range(len(old.state.frames) - 1, -1, -1):
         fold = old.state.frames[fr]
         fcur = cur.own(fr)
+        precise = old.precise[fr]
         for i in range(MAX_BPF_REG):
-            if _widens(env, fold.regs[i], fcur.regs[i], bool(old.precise[fr] >> i & 1), idmap):
+            if _widens(env, fold.regs[i], fcur.regs[i], precise >> i & 1 != 0, idmap):
                 fcur.regs[i] = UNKNOWN_REG
-        for i, slot in enumerate(fold.stack):
-            if i >= len(fcur.stack) or not is_spilled(slot) or not is_spilled(fcur.stack[i]):
+        precise_slots = old.precise_slots[fr]
+        for i in range(min(len(fold.stack), len(fcur.stack))):
+            slot, other = fold.stack[i], fcur.stack[i]
+            if not is_spilled(slot) or not is_spilled(other):
                 continue
-            if _widens(env, slot.reg, fcur.stack[i].reg, bool(old.precise_slots[fr] >> i & 1), idmap):
-                fcur.stack[i] = StackSlot(fcur.stack[i].types, UNKNOWN_REG)
+            if _widens(env, slot.reg, other.reg, precise_slots >> i & 1 != 0, idmap):
+                fcur.stack[i] = new_slot(other.types, UNKNOWN_REG)
 
 
 def _widens(env: Env, old: RegState, cur: RegState, precise: bool, idmap: IdMap) -> bool:

@@ -12,22 +12,25 @@ from beespace.uapi import bpf as uapi
 from beespace.verifier.env import EINVAL
 from beespace.verifier.regtypes import PACKET_DYNPTRS, base_type, is_non_owning_ref, is_pkt_pointer
 from beespace.verifier.state import (
+    MAX_BPF_REG,
     NOT_INIT_REG,
     UNKNOWN_REG,
     Reference,
     RegState,
-    StackSlot,
     VerifierState,
     is_spilled,
+    new_slot,
 )
 
 if TYPE_CHECKING:
     from beespace.verifier.env import Env
 
 __all__ = [
+    "Change",
     "acquire_irq_state",
     "acquire_lock_state",
     "acquire_reference",
+    "change_regs",
     "check_reference_leak",
     "check_resource_leak",
     "clear_all_pkt_pointers",
@@ -43,24 +46,47 @@ __all__ = [
 ]
 
 
+class Change:
+    """What map_regs() makes of a register; subclasses say it."""
+
+    def of(self, reg: RegState) -> RegState:
+        """*reg*, or what takes its place."""
+        return reg
+
+
+class _Called(Change):
+    def __init__(self, function: Callable[[RegState], RegState]) -> None:
+        self.function = function
+
+    def of(self, reg: RegState) -> RegState:
+        return self.function(reg)
+
+
 def map_regs(state: VerifierState, change: Callable[[RegState], RegState], iters: bool = False) -> None:
     """Replace every register and spilled register by what *change* returns (bpf_for_each_reg_in_vstate()).
 
     :param iters: the main slots of iterators too.
     """
+    change_regs(state, _Called(change), iters)
+
+
+def change_regs(state: VerifierState, change: Change, iters: bool = False) -> None:
+    """As map_regs(), for those that do it often."""
     for frameno in range(len(state.frames)):
         frame = state.frames[frameno]
-        for i, reg in enumerate(frame.regs):
-            new = change(reg)
+        for i in range(MAX_BPF_REG):
+            reg = frame.regs[i]
+            new = change.of(reg)
             if new is not reg:
                 frame = state.own(frameno)
                 frame.regs[i] = new
-        for i, slot in enumerate(frame.stack):
+        for i in range(len(frame.stack)):
+            slot = frame.stack[i]
             if is_spilled(slot) or (iters and slot.types >> 56 == uapi.STACK_ITER):
-                new = change(slot.reg)
+                new = change.of(slot.reg)
                 if new is not slot.reg:
                     frame = state.own(frameno)
-                    frame.stack[i] = StackSlot(slot.types, new)
+                    frame.stack[i] = new_slot(slot.types, new)
 
 
 def invalid_reg(env: Env) -> RegState:
@@ -175,7 +201,9 @@ def invalidate_non_owning_refs(env: Env) -> None:
 def check_reference_leak(env: Env, exception_exit: bool) -> str:
     """Messages about references held where the program ends; each is in the log."""
     cur = env.cur
-    if not exception_exit and cur.frames[-1].frameno:
+    if not exception_exit and cur.cur_frame().frameno:
+        return ""
+    if not cur.refs:
         return ""
     said = ""
     r0 = env.regs()[0]

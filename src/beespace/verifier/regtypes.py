@@ -64,23 +64,16 @@ _PREFIXES = (
     (uapi.PTR_UNTRUSTED, "untrusted_"),
     (uapi.PTR_TRUSTED, "trusted_"),
 )
-_SOCKETS = frozenset((uapi.PTR_TO_SOCKET, uapi.PTR_TO_SOCK_COMMON, uapi.PTR_TO_TCP_SOCK, uapi.PTR_TO_XDP_SOCK))
-_SPILLABLE = frozenset(_NAMES) - {
-    uapi.NOT_INIT,
-    uapi.SCALAR_VALUE,
-    uapi.PTR_TO_TP_BUFFER,
-    uapi.CONST_PTR_TO_DYNPTR,
-}
 
 
 def base_type(t: int) -> int:
     """The type without flags."""
-    return t & _BASE
+    return t & 0xFF
 
 
 def type_flag(t: int) -> int:
     """The flags without the type."""
-    return t & ~_BASE
+    return t & ~0xFF
 
 
 def may_be_null(t: int) -> bool:
@@ -90,18 +83,18 @@ def may_be_null(t: int) -> bool:
 
 def is_pkt_pointer(t: int) -> bool:
     """Points into a packet or its metadata (not its end)."""
-    t &= _BASE
+    t &= 0xFF
     return t in (uapi.PTR_TO_PACKET, uapi.PTR_TO_PACKET_META)
 
 
 def is_sk_pointer(t: int) -> bool:
     """Points to a socket that has a table of fields (PointerFields)."""
-    return t in _SOCKETS
+    return t in (uapi.PTR_TO_SOCKET, uapi.PTR_TO_SOCK_COMMON, uapi.PTR_TO_TCP_SOCK, uapi.PTR_TO_XDP_SOCK)
 
 
 def is_ptr_alloc_obj(t: int) -> bool:
     """Points to an object from bpf_obj_new() or to its like."""
-    return t & _BASE == uapi.PTR_TO_BTF_ID and t & uapi.MEM_ALLOC != 0
+    return t & 0xFF == uapi.PTR_TO_BTF_ID and t & uapi.MEM_ALLOC != 0
 
 
 def is_alloc(t: int) -> bool:
@@ -124,7 +117,8 @@ def is_spillable(t: int) -> bool:
 
     :see: kernel/bpf/verifier.c:is_spillable_regtype
     """
-    return t & _BASE in _SPILLABLE
+    t &= 0xFF
+    return t <= uapi.PTR_TO_FUNC and t not in (uapi.NOT_INIT, uapi.SCALAR_VALUE, uapi.PTR_TO_TP_BUFFER)
 
 
 def reg_type_str(t: int) -> str:

@@ -128,7 +128,7 @@ def sanitize_speculative_path(env: Env, rec: InsnRec | None, next_idx: int, curr
     """Walk the way that is never taken, because the processor may. The operands of jump *rec* are anything then."""
     branch = push_stack(env, next_idx, curr_idx, True)
     if rec is not None:
-        regs = branch.frames[-1].regs
+        regs = branch.cur_frame().regs
         regs[rec.dst] = UNKNOWN_REG
         if rec.is_x:
             regs[rec.src] = UNKNOWN_REG

@@ -27,11 +27,13 @@ from beespace.verifier.state import (
     FuncState,
     RegState,
     StackSlot,
+    bit,
     const_reg,
     copy_reg,
     is_const_null,
     is_spilled,
     is_spilled_scalar,
+    new_slot,
     slot_byte,
     slot_with,
     spi_of,
@@ -50,7 +52,6 @@ __all__ = [
     "write_stack",
 ]
 
-_SPECIAL = (uapi.STACK_SPILL, uapi.STACK_DYNPTR, uapi.STACK_ITER, uapi.STACK_IRQ_FLAG)
 _ZERO_REG = const_reg(0)
 
 
@@ -102,7 +103,10 @@ def _grow(env: Env, frameno: int, size: int) -> None:
 def _check_fastcall_contract(env: Env, frame: FuncState, insn_idx: int, off: int) -> None:
     # Spills around fast calls may be removed only if nothing else uses their slots.
     sub = env.subprogs[frame.subprogno]
-    if sub.fastcall_stack_off <= off or env.insns[insn_idx].fastcall_pattern:
+    if sub.fastcall_stack_off <= off:
+        return
+    rec = env.insns[insn_idx]
+    if rec.fastcall_pattern:
         return
     sub.fastcall_stack_off = -0x8000
     for rec in env.insns[sub.start : sub.end]:
@@ -149,10 +153,11 @@ def _check_write_fixed(env: Env, frameno: int, off: int, size: int, value_regno:
     slot = frame.stack[spi_of(off)]
     if not env.allow_ptr_leaks and is_spilled(slot) and not is_spilled_scalar(slot) and size != BPF_REG_SIZE:
         env.reject(EACCES, "attempt to corrupt spilled pointer on stack")
-    reg = env.regs()[value_regno] if value_regno >= 0 else None
     if not env.bypass_spec_v4:
-        kinds = [slot_byte(slot, i) for i in range(size)]
-        plain = all(kind in (uapi.STACK_MISC, uapi.STACK_ZERO) for kind in kinds)
+        reg = env.regs()[value_regno] if value_regno >= 0 else None
+        plain = True
+        for i in range(size):
+            plain = plain and slot_byte(slot, i) in (uapi.STACK_MISC, uapi.STACK_ZERO)
         if not plain or (reg is not None and is_spillable(reg.type)):
             env.insns[env.insn_idx].nospec_result = True
 
@@ -160,7 +165,8 @@ def _check_write_fixed(env: Env, frameno: int, off: int, size: int, value_regno:
 def _check_write_var(env: Env, frameno: int, min_off: int, max_off: int) -> None:
     frame = env.cur.frames[frameno]
     for off in range(min_off, max_off):
-        kind = slot_byte(frame.stack[spi_of(off)], (-off - 1) % BPF_REG_SIZE)
+        slot = frame.stack[spi_of(off)]
+        kind = slot_byte(slot, (-off - 1) % BPF_REG_SIZE)
         if not env.allow_ptr_leaks and kind not in (uapi.STACK_MISC, uapi.STACK_ZERO):
             env.refuse_at_line_end(
                 EINVAL, f"spilled ptr in range of var-offset stack write; insn {env.insn_idx}, ptr off: {off}"
@@ -193,12 +199,16 @@ def _write_fixed(env: Env, frameno: int, off: int, size: int, value_regno: int) 
     aligned = off % BPF_REG_SIZE == 0
     regs = env.regs()
     reg = regs[value_regno] if value_regno >= 0 else None
-    destroy_if_dynptr_stack_slot(env, frameno, spi)
+    frame = env.cur.frames[frameno]
+    old = frame.stack[spi]
+    if old.types & 0xFF == uapi.STACK_DYNPTR:
+        destroy_if_dynptr_stack_slot(env, frameno, spi)
     if aligned and size == BPF_REG_SIZE:
-        env.liveness.mark_write(frameno, 1 << spi)
+        liveness = env.liveness
+        liveness.mark_write(frameno, bit(spi))
     frame = env.cur.own(frameno)
     _check_fastcall_contract(env, frame, env.insn_idx, off)
-    env.scratched_slots |= 1 << spi
+    env.scratched_slots |= bit(spi)
     imm = _stored_imm(env) if reg is None else None
     if reg is not None and aligned and reg.type == uapi.SCALAR_VALUE and env.bpf_capable:
         fits = n.reg_width(reg.bounds) <= 8 * size
@@ -224,14 +234,15 @@ def _write_fixed(env: Env, frameno: int, off: int, size: int, value_regno: int) 
 
 
 def _spill(frame: FuncState, spi: int, reg: RegState, size: int) -> None:
-    types = frame.stack[spi].types
+    slot = frame.stack[spi]
+    types = slot.types
     for i in range(BPF_REG_SIZE):
         kind = types >> (i << 3) & 0xFF
         if i >= BPF_REG_SIZE - size:
             types = slot_with(types, i, uapi.STACK_SPILL)
         elif kind not in (uapi.STACK_ZERO, uapi.STACK_INVALID):
             types = slot_with(types, i, uapi.STACK_MISC)
-    frame.stack[spi] = StackSlot(types, reg)
+    frame.stack[spi] = new_slot(types, reg)
 
 
 def _scrub(types: int) -> int:
@@ -246,10 +257,11 @@ def _write_bytes(env: Env, frame: FuncState, off: int, size: int, value_regno: i
     spi = spi_of(off)
     slot = frame.stack[spi]
     types = slot.types
-    if types >> 56 in _SPECIAL:
+    if types >> 56 in (uapi.STACK_SPILL, uapi.STACK_DYNPTR, uapi.STACK_ITER, uapi.STACK_IRQ_FLAG):
         types = _scrub(types)
     kind = uapi.STACK_MISC
-    if (value_regno >= 0 and is_const_null(env.regs()[value_regno])) or imm == 0:
+    reg = env.regs()[value_regno] if value_regno >= 0 else None
+    if (reg is not None and is_const_null(reg)) or imm == 0:
         # that it is zero is relied upon from here on
         if value_regno >= 0:
             mark_chain_precision(env, value_regno)
@@ -257,13 +269,14 @@ def _write_bytes(env: Env, frame: FuncState, off: int, size: int, value_regno: i
     first = -off - 1
     for i in range(size):
         types = slot_with(types, (first - i) % BPF_REG_SIZE, kind)
-    frame.stack[spi] = StackSlot(types, NOT_INIT_REG)
+    frame.stack[spi] = new_slot(types, NOT_INIT_REG)
 
 
 def _write_var(env: Env, frameno: int, min_off: int, max_off: int, value_regno: int) -> None:
     # Any of the bytes may be written, none is known to be.
     imm = _stored_imm(env) if value_regno < 0 else None
-    zero = imm == 0 or (value_regno >= 0 and is_const_null(env.regs()[value_regno]))
+    reg = env.regs()[value_regno] if value_regno >= 0 else None
+    zero = imm == 0 or (reg is not None and is_const_null(reg))
     zero_used = False
     for off in range(min_off, max_off):
         destroy_if_dynptr_stack_slot(env, frameno, spi_of(off))
@@ -274,7 +287,7 @@ def _write_var(env: Env, frameno: int, min_off: int, max_off: int, value_regno: 
         slot = frame.stack[spi]
         i = (-off - 1) % BPF_REG_SIZE
         kind = slot_byte(slot, i)
-        env.scratched_slots |= 1 << spi
+        env.scratched_slots |= bit(spi)
         if zero and kind == uapi.STACK_SPILL and is_spilled_scalar(slot) and is_const_null(slot.reg):
             zero_used = True
             continue
@@ -284,7 +297,7 @@ def _write_var(env: Env, frameno: int, min_off: int, max_off: int, value_regno: 
         else:
             new = uapi.STACK_MISC
         types = _scrub(slot.types) if is_spilled(slot) else slot.types
-        frame.stack[spi] = StackSlot(slot_with(types, i, new), NOT_INIT_REG)
+        frame.stack[spi] = new_slot(slot_with(types, i, new), NOT_INIT_REG)
     if zero_used and value_regno >= 0:
         mark_chain_precision(env, value_regno)
 
@@ -315,8 +328,9 @@ def _read_bytes(env: Env, frame: FuncState, min_off: int, max_off: int) -> RegSt
     # mark_reg_stack_read(): zero if all bytes are
     for off in range(min_off, max_off):
         spi = spi_of(off)
-        env.scratched_slots |= 1 << spi
-        if slot_byte(frame.stack[spi], (-off - 1) % BPF_REG_SIZE) != uapi.STACK_ZERO:
+        env.scratched_slots |= bit(spi)
+        slot = frame.stack[spi]
+        if slot_byte(slot, (-off - 1) % BPF_REG_SIZE) != uapi.STACK_ZERO:
             return UNKNOWN_REG
     return _ZERO_REG
 
@@ -325,9 +339,10 @@ def _read_fixed(env: Env, frameno: int, off: int, size: int, value_regno: int) -
     frame = env.cur.frames[frameno]
     spi = spi_of(off)
     slot = frame.stack[spi]
-    env.scratched_slots |= 1 << spi
+    env.scratched_slots |= bit(spi)
     _check_fastcall_contract(env, env.frame(), env.insn_idx, off)
-    env.liveness.mark_read(frameno, env.insn_idx, 1 << spi)
+    liveness = env.liveness
+    liveness.mark_read(frameno, env.insn_idx, bit(spi))
     if not is_spilled(slot):
         _check_bytes(env, slot, off, size, False)
         return _read_bytes(env, frame, off, off + size) if value_regno >= 0 else None
@@ -369,11 +384,15 @@ def _read_parts(env: Env, frameno: int, spi: int, slot: StackSlot, off: int, siz
     # Not what was spilled, but some of its bytes, and perhaps others.
     _check_bytes(env, slot, off, size, True)
     first = -off - 1
-    kinds = [slot_byte(slot, (first - i) % BPF_REG_SIZE) for i in range(size)]
-    if all(kind == uapi.STACK_SPILL for kind in kinds) and is_const_null(slot.reg):
+    spilled = zero = True
+    for i in range(size):
+        kind = slot_byte(slot, (first - i) % BPF_REG_SIZE)
+        spilled = spilled and kind == uapi.STACK_SPILL
+        zero = zero and kind == uapi.STACK_ZERO
+    if spilled and is_const_null(slot.reg):
         push_history(env, stack_access_flags(frameno, spi))
         return _ZERO_REG
-    if all(kind == uapi.STACK_ZERO for kind in kinds):
+    if zero:
         return _ZERO_REG
     return UNKNOWN_REG
 
@@ -412,15 +431,19 @@ def check_stack_range_initialized(
         raw.regno = regno
         raw.access_size = size
         return
+    liveness = env.liveness
     for at in range(min_off, max_off + size):
         _access_byte(env, reg, regno, at, min_off, size, write)
-        env.liveness.mark_read(frameno, env.insn_idx, 1 << spi_of(at))
+        liveness.mark_read(frameno, env.insn_idx, bit(spi_of(at)))
 
 
 def _check_raw(env: Env, frame: FuncState, min_off: int, end: int) -> None:
     for at in range(min_off, end):
         spi = spi_of(at)
-        if spi < len(frame.stack) and slot_byte(frame.stack[spi], (-at - 1) % BPF_REG_SIZE) == uapi.STACK_DYNPTR:
+        if spi >= len(frame.stack):
+            continue
+        slot = frame.stack[spi]
+        if slot_byte(slot, (-at - 1) % BPF_REG_SIZE) == uapi.STACK_DYNPTR:
             env.reject(EACCES, f"potential write to dynptr at off={at} disallowed")
 
 
@@ -437,12 +460,12 @@ def _access_byte(env: Env, ptr: RegState, regno: int, at: int, min_off: int, siz
     if kind == uapi.STACK_ZERO or (kind == uapi.STACK_INVALID and env.allow_uninit_stack):
         if write:
             frame = env.cur.own(ptr.frameno)
-            frame.stack[spi] = StackSlot(slot_with(slot.types, i, uapi.STACK_MISC), slot.reg)
+            frame.stack[spi] = new_slot(slot_with(slot.types, i, uapi.STACK_MISC), slot.reg)
         return
     if is_spilled(slot) and (slot.reg.type == uapi.SCALAR_VALUE or env.allow_ptr_leaks):
         if write:
             frame = env.cur.own(ptr.frameno)
-            frame.stack[spi] = StackSlot(_scrub(slot.types), UNKNOWN_REG)
+            frame.stack[spi] = new_slot(_scrub(slot.types), UNKNOWN_REG)
         return
     if ptr.bounds.var_off.mask == 0:
         env.reject(EACCES, f"invalid read from stack R{regno} off {min_off}+{at - min_off} size {size}")

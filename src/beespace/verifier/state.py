@@ -33,10 +33,19 @@ __all__ = [
     "BPF_MAIN_FUNC",
     "BPF_REG_SIZE",
     "EMPTY_SLOT",
+    "INSN_F_DST_REG_STACK",
+    "INSN_F_FRAMENO_MASK",
+    "INSN_F_SPI_MASK",
+    "INSN_F_SPI_SHIFT",
+    "INSN_F_SRC_REG_STACK",
+    "INSN_F_STACK_ACCESS",
     "MAX_BPF_REG",
     "MAX_BPF_STACK",
     "MAX_CALL_FRAMES",
     "NOT_INIT_REG",
+    "S64_SIGN",
+    "U32_MASK",
+    "U64_MASK",
     "UNKNOWN_REG",
     "ZERO_BOUNDS",
     "Checkpoint",
@@ -48,12 +57,15 @@ __all__ = [
     "RegState",
     "StackSlot",
     "VerifierState",
+    "bit",
     "const_reg",
     "copy_reg",
     "is_const_null",
     "is_spilled",
     "is_spilled_scalar",
     "new_frame",
+    "new_hist",
+    "new_slot",
     "pointer",
     "scalar",
     "slot_byte",
@@ -61,6 +73,9 @@ __all__ = [
     "spi_of",
 ]
 
+S64_SIGN = 1 << 63
+U32_MASK = 0xFFFF_FFFF
+U64_MASK = 0xFFFF_FFFF_FFFF_FFFF
 MAX_BPF_REG = 11
 MAX_BPF_STACK = 512
 MAX_CALL_FRAMES = 8
@@ -70,6 +85,13 @@ BPF_MAIN_FUNC = -1  # call site of the outermost frame
 BPF_ADD_CONST64 = 1 << 31
 BPF_ADD_CONST32 = 1 << 30
 BPF_ADD_CONST = BPF_ADD_CONST64 | BPF_ADD_CONST32
+# in Hist.flags: the insn read or wrote slot spi of frame frameno; operands of a jump are stack pointers
+INSN_F_FRAMENO_MASK = 0x7
+INSN_F_SPI_MASK = 0x3F
+INSN_F_SPI_SHIFT = 3
+INSN_F_STACK_ACCESS = 1 << 9
+INSN_F_DST_REG_STACK = 1 << 10
+INSN_F_SRC_REG_STACK = 1 << 11
 AT_PKT_END = -1  # in RegState.range
 BEYOND_PKT_END = -2
 
@@ -209,7 +231,21 @@ class StackSlot:
         self.reg = reg
 
 
+def new_slot(types: int, reg: RegState) -> StackSlot:
+    """A slot (compiled: without the price of a constructor)."""
+    slot = StackSlot.__new__(StackSlot)
+    slot.types = types
+    slot.reg = reg
+    return slot
+
+
 EMPTY_SLOT = StackSlot(0, NOT_INIT_REG)
+
+
+def bit(i: int) -> int:
+    """The word in which only bit *i* is set."""
+    one = 1
+    return one << i
 
 
 def slot_byte(slot: StackSlot, i: int) -> int:
@@ -219,8 +255,9 @@ def slot_byte(slot: StackSlot, i: int) -> int:
 
 def slot_with(types: int, i: int, kind: int) -> int:
     """*types* with ``slot_type[i]`` set to *kind*."""
+    byte = 0xFF
     shift = i << 3
-    return types & ~(0xFF << shift) | kind << shift
+    return types & ~(byte << shift) | kind << shift
 
 
 def is_spilled(slot: StackSlot) -> bool:
@@ -235,7 +272,7 @@ def is_spilled_scalar(slot: StackSlot) -> bool:
 
 def spi_of(off: int) -> int:
     """Index of the slot of byte *off* (negative) of a frame."""
-    return (-off - 1) // BPF_REG_SIZE
+    return (-off - 1) >> 3  # floor: -1 for an offset above the frame
 
 
 class Reference:
@@ -268,6 +305,20 @@ class Hist:
         self.flags = flags
         self.linked = linked
         self.count = prev.count + 1 if prev is not None else 1
+
+
+def new_hist(
+    prev: Hist | None, idx: int, prev_idx: int, flags: int, linked: tuple[tuple[int, int, bool], ...]
+) -> Hist:  # fmt: skip
+    """An entry (compiled: without the price of a constructor)."""
+    h = Hist.__new__(Hist)
+    h.prev = prev
+    h.idx = idx
+    h.prev_idx = prev_idx
+    h.flags = flags
+    h.linked = linked
+    h.count = prev.count + 1 if prev is not None else 1
+    return h
 
 
 class FuncState:
@@ -404,6 +455,11 @@ class VerifierState:
         s.history = self.history
         return s
 
+    def cur_frame(self) -> FuncState:
+        """The innermost frame."""
+        f: FuncState = self.frames[-1]
+        return f
+
     def own(self, frameno: int) -> FuncState:
         """The frame *frameno*, to be written."""
         f = self.frames[frameno]
@@ -420,7 +476,8 @@ class VerifierState:
         """Where the frame stands: the current insn, or the call it waits for (frame_insn_idx())."""
         if frameno == len(self.frames) - 1:
             return self.insn_idx
-        return self.frames[frameno + 1].callsite
+        f = self.frames[frameno + 1]
+        return f.callsite
 
 
 class Checkpoint:

@@ -58,7 +58,8 @@ def transfer(env: Env, rec: InsnRec, loaded: RegState | None) -> bool:
     elif rec.is_ld_imm64:
         env.regs()[rec.dst] = _imm64(env, rec)
         if not env.cur.speculative:
-            env.insns[rec.idx + 1].seen = True
+            second = env.insns[rec.idx + 1]
+            second.seen = True
         env.insn_idx = rec.idx + 2
         return False
     else:
@@ -69,16 +70,18 @@ def transfer(env: Env, rec: InsnRec, loaded: RegState | None) -> bool:
 
 def _load(env: Env, rec: InsnRec, loaded: RegState | None) -> None:
     regs = env.regs()
-    reg_type = regs[rec.src].type
+    ptr = regs[rec.src]
+    reg_type = ptr.type
     regs[rec.dst] = loaded if loaded is not None else UNKNOWN_REG
     save_aux_ptr_type(env, rec, reg_type, True)
     check_bounds_sane(env, regs, rec.dst, "ldx")
 
 
 def _store(env: Env, rec: InsnRec, value_regno: int) -> None:
-    reg_type = env.regs()[rec.dst].type
+    ptr = env.regs()[rec.dst]
+    reg_type = ptr.type
     if reg_type == uapi.PTR_TO_STACK:
-        write_stack(env, rec.dst, rec.off + env.regs()[rec.dst].off, rec.size, value_regno)
+        write_stack(env, rec.dst, rec.off + ptr.off, rec.size, value_regno)
     save_aux_ptr_type(env, rec, reg_type, False)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from setuptools import setup
 
+QUIET = ("-Wno-unused-function", "-Wno-sign-compare", "-Wno-maybe-uninitialized")  # as Cython writes C
 COMPILED = Path("src/beespace/compiled.txt").read_text().split()
 
 
@@ -29,7 +30,7 @@ def extensions():
                 Extension(
                     name.replace("/", "."),
                     [f"src/{name}.py"],
-                    extra_compile_args=["-O2", "-g0", "-fwrapv", "-fno-strict-aliasing", "-Wno-unused-function"],
+                    extra_compile_args=["-O2", "-g0", "-fwrapv", "-fno-strict-aliasing", *QUIET],
                 )
                 for name in names
             ],

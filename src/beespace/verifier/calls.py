@@ -57,7 +57,9 @@ _SOCK_MAPS = (uapi.BPF_MAP_TYPE_SOCKMAP, uapi.BPF_MAP_TYPE_SOCKHASH)
 def check_helper_call(env: Env, rec: InsnRec) -> None:
     """Check the call at *rec* and apply what it does to the state."""
     func_id = rec.imm
-    fn = _proto(env, func_id)
+    fn = env.protos.get(func_id)
+    if fn is None:
+        fn = env.protos[func_id] = _proto(env, func_id)
     _check_context(env, rec, fn)
     meta = ArgMeta(func_id, fn)
     for arg in range(len(fn.args)):
@@ -102,7 +104,7 @@ def _check_context(env: Env, rec: InsnRec, fn: FuncProto) -> None:
     cur = env.cur
     if fn.might_sleep and not env.in_sleepable():
         env.reject(EINVAL, "helper call might sleep in a non-sleepable prog")
-    name = f"sleepable helper {func_name(fn.func_id)}#{fn.func_id}"
+    name = f"sleepable helper {func_name(fn.func_id)}#{fn.func_id}" if fn.might_sleep else ""
     atomic = not env.in_sleepable()
     if cur.active_rcu_lock:
         if fn.might_sleep:

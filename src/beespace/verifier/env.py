@@ -17,6 +17,7 @@ from beespace.verifier.state import Checkpoint, FuncState, Hist, RegState, Verif
 
 if TYPE_CHECKING:
     from beespace.btf import Btf
+    from beespace.decl.func import FuncProto
     from beespace.decl.map import MapMeta
     from beespace.decl.prog import LineInfo, ProgType
     from beespace.decl.registry import Registry
@@ -200,6 +201,7 @@ class Env:
         self.prog_type = self.prog_type_loaded = program.prog_type  # EXT: that of its target, and EXT
         self.ptype: ProgType = None  # type: ignore[assignment]  # set by verify()
         self.attach: Any = None  # attach.AttachTarget
+        self.protos: dict[int, FuncProto] = {}  # func_id -> what this program may call
         self.kfuncs: dict[tuple[int, int], Any] = {}  # (func_id, offset) -> kfuncs.KfuncMeta
         self.kfunc_params: dict[tuple[int, int], Any] = {}  # (func_id, id(Btf)) -> kfuncparams.KfuncParam, ...
         self.liveness: Any = None  # liveness.Liveness

@@ -361,7 +361,7 @@ def _backtrack_jump(env: Env, rec: InsnRec, subseq_idx: int, hist: Hist | None, 
     if rec.is_pseudo_call:
         _backtrack_call(env, rec, bt)
         return True
-    if is_sync_callback_call(env, rec) and rec.idx != subseq_idx - 1:
+    if rec.op == uapi.BPF_CALL and rec.idx != subseq_idx - 1 and is_sync_callback_call(env, rec):
         # entered a callback: its arguments were made up, not passed
         _expect_nothing_but_args(env, bt, "callback")
         bt.regs[bt.frame] = 0

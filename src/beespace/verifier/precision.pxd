@@ -57,6 +57,7 @@ cdef bint _backtrack_jump(Env env, InsnRec rec, int subseq_idx, Hist hist, _Back
 cdef _backtrack_call(Env env, InsnRec rec, _Backtrack bt)
 cdef _expect_nothing_but_args(Env env, _Backtrack bt, str what)
 cdef _leave_frame(Env env, _Backtrack bt)
+cdef _enter_frame(Env env, _Backtrack bt)
 @cython.locals(subseq=InsnRec, call=InsnRec, r0_precise=bint)
 cdef _backtrack_exit(Env env, int subseq_idx, _Backtrack bt)
 @cython.locals(

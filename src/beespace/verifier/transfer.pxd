@@ -23,4 +23,5 @@ cdef _load(Env env, InsnRec rec, RegState loaded)
 cdef _store(Env env, InsnRec rec, int value_regno)
 cdef bint _jump(Env env, InsnRec rec) except -1
 cdef bint _call(Env env, InsnRec rec) except -1
+cdef bint _end_function(Env env, InsnRec rec) except -1
 cdef RegState _imm64(Env env, InsnRec rec)

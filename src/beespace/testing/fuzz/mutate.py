@@ -207,6 +207,8 @@ class CorpusBench:
         text = log.value.decode()
         try:
             runs = [self._run(fd, packet) for packet in inputs_of(seed)] if self.can_run else []
+        except Unsupported as err:
+            return Outcome("unsupported", message=err.feature)
         finally:
             self.kernel.close(fd)
         return Outcome("accepted", processed=processed(text), runs=tuple(runs), log=text)

@@ -40,6 +40,7 @@ class AsyncEnv(Protocol):
     points: Points
     cpus: Cpus
     rcu: Rcu
+    rcu_tasks_trace: Rcu
     listen: Callable[[Event], None] | None
 
     def prog_at(self, callback_fn: int) -> Any:
@@ -137,6 +138,11 @@ class AsyncTable:
     def write(self, slot: int, handle: int) -> None:
         """``WRITE_ONCE(async->cb)``."""
         self.env.points.point(f"{self.kind} store cb")
+        self.store(slot, handle)
+
+    @staticmethod
+    def store(slot: int, handle: int) -> None:
+        """The store alone."""
         raw.store64(slot, handle)
 
     @staticmethod

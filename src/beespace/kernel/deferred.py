@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from beespace.errors import GuestFault, InternalError, Unsupported
 from beespace.kernel.asyncinfo import TimerInfo, WorkInfo, callback_name
+from beespace.kernel.taskwork import TaskWorks
 from beespace.kernel.timers import BpfTimer, Timers
 from beespace.kernel.workqueues import Works
 from beespace.maps.env import NoFieldOps
@@ -54,6 +55,7 @@ class Deferred:
         self.rcu_tasks_trace = Rcu(self.points)
         self.timers = Timers(self, Hrtimers(self.events, self.cpus, self.points), self.workqueue)
         self.works = Works(self, self.workqueue)
+        self.task_works = TaskWorks(self, self.workqueue)
         self.inject: set[str] = set()
         self.real: RealTime | None = None
         self.listen: Callable[[Event], None] | None = None
@@ -125,6 +127,8 @@ class Deferred:
             self.timers.cancel_and_free(address)
         elif field.kind == uapi.BPF_WORKQUEUE:
             self.works.cancel_and_free(address)
+        elif field.kind == uapi.BPF_TASK_WORK:
+            self.task_works.cancel_and_free(address)
         else:
             self._other_fields.free(owner, field, address)
 
@@ -257,13 +261,14 @@ class Deferred:
         return sorted(found, key=lambda info: (info.due_ns is None, info.due_ns or 0))
 
     def work_infos(self) -> list[WorkInfo]:
-        """All initialised work items, in the order of initialisation."""
+        """All initialised work items, then task works, in the order of initialisation."""
         return [
             WorkInfo(
                 work.map.name, work.map.id, work.map.key_of(work.value), callback_name(work.prog, work.callback_fn),
                 work.prog.name if work.prog is not None else "", work.pending, work.running,
             )
-            for work in self.works.live.values()
+            for table in (self.works, self.task_works)
+            for work in table.live.values()
         ]  # fmt: skip
 
 

@@ -138,8 +138,8 @@ class HashMap(BpfMap):
     def map_free(self) -> None:
         """Free special fields of all elements."""
         if self.has_fields_to_free:
-            for index in self.elements():
-                self.free_element_fields(index)
+            for value in self.values_of_all():
+                self.free_fields(value)
 
     def elements(self) -> Iterator[int]:
         """Numbers of all elements, in the order of buckets; elements may be deleted meanwhile."""
@@ -150,8 +150,11 @@ class HashMap(BpfMap):
             index = following
 
     def values_of_all(self) -> Iterator[int]:
-        """In the order of buckets."""
-        for index in self.elements():
+        """Of free elements, too: a program that found one before it was deleted may still have made a timer there.
+
+        :see: kernel/bpf/hashtab.c:htab_free_prealloced_internal_structs
+        """
+        for index in range(1, self.max_entries + (self.env.features.cpus if self.SPARES else 0) + 1):
             for cpu in range(self.env.features.cpus if self.PERCPU else 1):
                 yield core.hash_value(self.state, index, cpu)
 

@@ -24,6 +24,8 @@ class WorkItem:
 
     __slots__ = ("cpu", "disabled", "function", "name", "pending", "running")
 
+    kind = ContextKind.WORKER
+
     def __init__(self, function: Callable[[], None], name: str) -> None:
         self.function = function
         self.name = name
@@ -67,12 +69,20 @@ class Workqueue:
         item.pending = False
         item.running = True
         try:
-            with self._cpus.enter(ContextKind.WORKER, item.cpu):
+            with self._cpus.enter(item.kind, item.cpu):
                 item.function()
         finally:
             item.running = False
             self._points.point("work ran")
         return item
+
+    def cancel_pending(self, item: WorkItem) -> bool:
+        """Take *item* off the queue; whether it was there. Does not wait."""
+        was = item.pending
+        if was:
+            self._queue.remove(item)
+            item.pending = False
+        return was
 
     def cancel_work_sync(self, item: WorkItem, *, disable: bool = False) -> bool:
         """Take *item* off the queue and wait until it does not run; whether it was queued.
@@ -84,9 +94,6 @@ class Workqueue:
             raise InternalError(f"sleeping function called from {self._cpus.current!r}")
         self._points.point("cancel_work_sync")
         item.disabled = item.disabled or disable
-        was = item.pending
-        if was:
-            self._queue.remove(item)
-            item.pending = False
+        was = self.cancel_pending(item)
         self._points.wait(lambda: not item.running, "cancel_work_sync: wait for the work")
         return was

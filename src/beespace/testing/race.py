@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FakeProg", "RaceLab", "Scenario", "explored", "sampled"]
 
-TIMER_OFF, WQ_OFF = 8, 24
-_VALUE_BYTES = 40
+TIMER_OFF, WQ_OFF, TW_OFF = 8, 24, 40
+_VALUE_BYTES = 48
 _TEXT = 0x1000_0000
 _TEXT_BYTES = 0x1000
 
@@ -162,6 +162,11 @@ class RaceLab:
         """bpf_wq_start()."""
         return self._work(key, lambda slot: self.works.wq_start(slot, 0))
 
+    def tw_schedule(self, key: int, callback_fn: int) -> int | None:
+        """bpf_task_work_schedule_*()."""
+        works = self.deferred.task_works
+        return self._on_element(key, TW_OFF, lambda slot: works.schedule(1, slot, self.map, callback_fn), works)
+
     # -- what programs and user space do with the map
 
     def update(self, key: int) -> int:
@@ -208,14 +213,14 @@ class RaceLab:
         """
         self.interleaver.run()
         self._drain()
-        if not self.map.usercnt and (self.timers.live or self.works.live):
+        if not self.map.usercnt and (self.timers.live or self.works.live or self.deferred.task_works.live):
             raise InternalError("timers or work outlive the last user reference of their map")
         self.close_map()
         for prog in self.progs:
             self._put_prog(prog)
         self.kernel.put_map(self.map)
         self._drain()
-        left = [*self.timers.live.values(), *self.works.live.values()]
+        left = [*self.timers.live.values(), *self.works.live.values(), *self.deferred.task_works.live.values()]
         if left:
             raise InternalError(f"leaked: {left}")
         if len(self.deferred.events) or len(self.deferred.workqueue):
@@ -229,8 +234,8 @@ class RaceLab:
 
     # Grace periods and work that the interleaver's end left.
     def _drain(self) -> None:
-        self.deferred.rcu.run_ready()
         self.deferred.rcu_tasks_trace.run_ready()
+        self.deferred.rcu.run_ready()
         while self.deferred.workqueue.ready():
             self.deferred.workqueue.run_one()
 
@@ -262,7 +267,8 @@ class RaceLab:
         attr = MapCreateAttr(map_type=map_type, key_size=4, value_size=_VALUE_BYTES, max_entries=4, map_name=b"race")
         bpf_map = self.kernel.map_storage(map_type)(attr, self.kernel.map_env)
         bpf_map.map_alloc()
-        fields = (BtfField(uapi.BPF_TIMER, TIMER_OFF, 16), BtfField(uapi.BPF_WORKQUEUE, WQ_OFF, 16))
+        fields = (BtfField(uapi.BPF_TIMER, TIMER_OFF, 16), BtfField(uapi.BPF_WORKQUEUE, WQ_OFF, 16),
+                  BtfField(uapi.BPF_TASK_WORK, TW_OFF, 8))  # fmt: skip
         bpf_map.set_record(BtfRecord(fields))
         bpf_map.name = "race"
         bpf_map.id = self.kernel.maps.alloc(bpf_map)
@@ -280,10 +286,10 @@ class RaceLab:
     def _prog_at(self, callback_fn: int) -> FakeProg:
         return self.progs[(callback_fn - _TEXT) // _TEXT_BYTES]
 
-    def _put_prog(self, prog: FakeProg) -> None:
+    def _put_prog(self, prog: FakeProg | None) -> None:
         self.point("prog refcnt")
-        if not prog.refcnt:
-            raise InternalError(f"reference of {prog.name} dropped twice")
+        if prog is None or not prog.refcnt:
+            raise InternalError("reference of a program dropped twice")
         prog.refcnt -= 1
         if not prog.refcnt:
 

@@ -232,6 +232,46 @@ def timer_and_work_of_one_element(lab):
     lab.task(0, lambda: lab.start(1, 5))
 
 
+# --- task work
+
+
+@scenario
+def task_work_scheduled_while_its_element_goes(lab):
+    fn = note(lab)
+    lab.update(1)
+    lab.task(0, lambda: (lab.tw_schedule(1, fn), lab.tw_schedule(1, fn)))
+    lab.task(1, lambda: lab.delete(1))
+
+
+@scenario
+def task_work_scheduled_twice_and_from_its_callback(lab):
+    prog = lab.prog("p")
+    result = []
+
+    def body(key):
+        lab.log.append("ran")
+        result.append(lab.tw_schedule(1, fn))  # it runs: busy
+
+    fn = prog.callback(body)
+    lab.update(1)
+    for cpu in (0, 1):
+        lab.task(cpu, lambda: lab.log.append(lab.tw_schedule(1, fn)))
+
+    def check():
+        assert set(result) == {-EBUSY}
+        assert lab.log.count("ran") == lab.log.count(0) in (1, 2)
+
+    return check
+
+
+@scenario
+def task_work_against_the_last_user_reference(lab):
+    fn = note(lab)
+    lab.update(1)
+    lab.task(0, lambda: lab.log.append(lab.tw_schedule(1, fn)))
+    lab.task(1, lab.close_map)
+
+
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_no_schedule_of_one_preemption_goes_wrong(name):
     assert explored(SCENARIOS[name], 1, limit=150) > 2
@@ -375,7 +415,7 @@ class CancelsWork(Works):
         ("two_callbacks_cancel_each_other", Uncounted, "wait for the callback"),
         ("fix_0d2c4f964050_init_against_the_last_user_reference", CheckedTooEarly, "outlive the last user reference"),
         ("fix_timer_start_delete", FiresFreed, "use of freed BpfTimer|armed"),
-        ("last_user_reference_goes_between_init_and_start", NoLock, "use of freed BpfTimer|dropped twice|leaked"),
+        ("cve_2024_26737_cancel_against_delete", NoLock, "use of freed BpfTimer|dropped twice|leaked"),
         ("work_started_while_its_element_goes", FreesRunningWork, "use of freed BpfWork"),
         ("work_started_while_its_element_goes", CancelsWork, "use of freed BpfWork"),
     ],

@@ -31,4 +31,7 @@ build() {
 export -f build
 export out flags
 find "$st/progs" -name '*.c' -print0 | sort -z | xargs -0 -P "$(nproc)" -I{} bash -c 'build "{}"'
+for name in linked_funcs linked_maps linked_vars; do # as the selftests' Makefile links them
+	bpftool gen object "$out/obj/$name.linked.bpf.o" "$out/obj/${name}1.bpf.o" "$out/obj/${name}2.bpf.o"
+done
 echo "$(find "$out/obj" -name '*.bpf.o' | wc -l) objects in $out/obj"

@@ -64,7 +64,7 @@ class Report:
         rows += [
             ("accepted here, refused by the kernel", len(self.unsound), all_["programs"]),
             ("same number of instructions processed", self.figures["insns"], self.figures["both"]),
-            ("refused by both: same last line of the log", self.messages["same"], failed),
+            ("refused by both: the recorded message is in the log", self.messages["same"], failed),
         ]
         if tests["programs"]:
             rows += [
@@ -153,7 +153,7 @@ def compare(
         if one.verdict == "success" and record.insns_processed > 1000:
             report.ratios.append(one.insns_processed / record.insns_processed)
         if one.verdict == "failure" and record.message:
-            report.messages["same" if one.message == record.message else "other"] += 1
+            report.messages["same" if record.message in (one.message, *one.log.splitlines()) else "other"] += 1
     for outcome in sorted(outcomes, key=lambda one: (one.judged.file, one.judged.prog)):
         test = tests.get((outcome.judged.file, outcome.judged.prog))
         if test is not None:

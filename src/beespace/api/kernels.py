@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from beespace.sim.interleave import Policy
 
 _TEXT = 0xFFFFFFFF81000000  # __START_KERNEL_map + CONFIG_PHYSICAL_START
+_BOUNDARIES = ("_text", "_stext", "_etext", "__start_BTF", "__stop_BTF")  # the linker's own symbols
 
 __all__ = ["Kernel", "LinuxKernel", "OpensObjects"]
 
@@ -130,11 +131,13 @@ class OpensObjects:
 
     def kallsyms(self) -> Iterable[tuple[int, str, str]]:
         """(address, kind, name) of each symbol. A simulated kernel's are those its types name, at made-up addresses."""
+        for number, name in enumerate(_BOUNDARIES):
+            yield _TEXT + 16 * number, "R", name
         btf = self.calls.vmlinux
         kinds = {uapi.BTF_KIND_FUNC: "t", uapi.BTF_KIND_VAR: "d"}
         for type_id, t in btf.types() if btf is not None else ():
             if t.kind in kinds:
-                yield _TEXT + 16 * type_id, kinds[t.kind], t.name
+                yield _TEXT + 16 * (len(_BOUNDARIES) + type_id), kinds[t.kind], t.name
 
     def callee_name(self, insn: Insn) -> str | None:
         """A helper by its number, a kfunc by its BTF id."""

@@ -45,7 +45,6 @@ bench: setup ## measurements that the documentation states
 	.venv/bin/python tools/bench_numbers.py
 	.venv/bin/python tools/bench_ringbuf.py
 	.venv/bin/python tools/bench_timers.py
-	.venv/bin/python tools/bench_timers.py --linux-timers 100000
 	.venv/bin/python tools/bench_verifier.py $(wildcard $(SELFTESTS)/obj)
 
 # FUZZ=N, MUTANTS=N: how many programs to generate, and to make of existing ones

@@ -4,6 +4,11 @@
 
 enum { BPF_MAP_TYPE_ARRAY = 2 };
 
+struct xdp_md {
+	__u32 data;
+	__u32 data_end;
+};
+
 // as in include/uapi/linux/bpf.h of 6.18, whatever the machine's headers have
 struct bpf_spin_lock {
 	__u32 val;
@@ -15,6 +20,10 @@ struct bpf_res_spin_lock {
 
 struct bpf_wq {
 	__u64 __opaque[2];
+} __attribute__((aligned(8)));
+
+struct bpf_task_work {
+	__u64 __opaque;
 } __attribute__((aligned(8)));
 
 struct bpf_list_head {
@@ -40,6 +49,12 @@ struct bpf_refcount {
 struct bpf_map {
 	__u32 id;
 };
+
+struct task_struct {
+	int pid;
+};
+
+typedef int (*bpf_task_work_callback_t)(struct bpf_map *map, void *key, void *value);
 
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_core_read.h>
@@ -74,6 +89,11 @@ extern int bpf_wq_set_callback_impl(struct bpf_wq *wq, int (callback_fn)(void *m
 extern int bpf_wq_start(struct bpf_wq *wq, unsigned int flags) __ksym;
 extern int bpf_strcmp(const char *s1__ign, const char *s2__ign) __ksym;
 extern __s64 bpf_map_sum_elem_count(const struct bpf_map *map) __ksym;
+extern int bpf_task_work_schedule_signal_impl(struct task_struct *task, struct bpf_task_work *tw, void *map__map,
+					      bpf_task_work_callback_t callback, void *aux__prog) __ksym;
+extern int bpf_xdp_pull_data(struct xdp_md *x, __u32 len) __ksym;
+extern int bpf_copy_from_user_str(void *dst, __u32 dst__sz, const void *unsafe_ptr__ign, __u64 flags) __ksym;
+extern void bpf_throw(__u64 cookie) __ksym;
 extern int bpf_not_there(int) __ksym __weak;
 
 #define obj_new(type) ((type *)bpf_obj_new_impl(bpf_core_type_id_local(type), 0))
@@ -512,6 +532,106 @@ SEC("tc")
 int bad_where_it_is_not_there(void *ctx)
 {
 	return bpf_not_there(1);
+}
+
+struct task_job {
+	struct bpf_task_work work;
+	int runs;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 2);
+	__type(key, int);
+	__type(value, struct task_job);
+} task_jobs SEC(".maps"), other_task_jobs SEC(".maps");
+
+static int run_task_job(struct bpf_map *map, void *key, void *value)
+{
+	struct task_job *job = value;
+	char name[8];
+
+	job->runs++;
+	bpf_copy_from_user_str(name, sizeof(name), key, 0);
+	return 1;
+}
+
+SEC("syscall")
+int ok_task_work(void *ctx)
+{
+	int key = 0;
+	struct task_job *job = bpf_map_lookup_elem(&task_jobs, &key);
+
+	if (!job)
+		return 0;
+	return bpf_task_work_schedule_signal_impl((void *)bpf_get_current_task_btf(), &job->work, &task_jobs,
+						  run_task_job, 0);
+}
+
+SEC("syscall")
+int bad_task_work_of_another_map(void *ctx)
+{
+	int key = 0;
+	struct task_job *job = bpf_map_lookup_elem(&task_jobs, &key);
+
+	if (!job)
+		return 0;
+	return bpf_task_work_schedule_signal_impl((void *)bpf_get_current_task_btf(), &job->work, &other_task_jobs,
+						  run_task_job, 0);
+}
+
+__attribute__((noinline)) int pull(struct xdp_md *xdp)
+{
+	return bpf_xdp_pull_data(xdp, 4);
+}
+
+SEC("xdp")
+int ok_pull(struct xdp_md *xdp)
+{
+	char *data, *end;
+
+	if (pull(xdp))
+		return 1;
+	data = (void *)(long)xdp->data;
+	end = (void *)(long)xdp->data_end;
+	return data + 4 <= end ? data[0] : 1;
+}
+
+SEC("xdp")
+int bad_packet_after_pull(struct xdp_md *xdp)
+{
+	char *data = (void *)(long)xdp->data, *end = (void *)(long)xdp->data_end;
+
+	if (data + 4 > end || pull(xdp))
+		return 1;
+	return data[0];
+}
+
+__attribute__((noinline)) int throw_large(int value)
+{
+	if (value > 3)
+		bpf_throw(value & 1);
+	return value;
+}
+
+SEC("xdp")
+int ok_throw_in_global_function(struct xdp_md *xdp)
+{
+	return throw_large(xdp->data_end - xdp->data) & 1;
+}
+
+static int throw_in_loop(int i, void *ctx)
+{
+	if (i > 3)
+		bpf_throw(1);
+	return 0;
+}
+
+SEC("xdp")
+int bad_throw_in_callback(struct xdp_md *xdp)
+{
+	bpf_loop(5, throw_in_loop, 0, 0);
+	return 0;
 }
 
 char _license[] SEC("license") = "GPL";

@@ -216,7 +216,7 @@ def _lines(log):
 PROGRAMS = Path(__file__).parents[2] / "programs" / "kfuncs.bpf.o"
 NAMES = (
     "ok_list", "ok_list_front", "ok_tree", "ok_percpu_object", "ok_resilient_lock", "ok_two_resilient_locks", "ok_work",
-    "ok_strings", "ok_elements", "ok_where_it_is_not_there",
+    "ok_strings", "ok_elements", "ok_where_it_is_not_there", "ok_task_work", "ok_pull", "ok_throw_in_global_function",
 )  # fmt: skip
 REFUSED = {
     "bad_plain_front_after_unlock": "R6 invalid mem access 'scalar'",
@@ -236,6 +236,9 @@ REFUSED = {
     "bad_work_of_another_map": "workqueue pointer in R1 map_uid=0 doesn't match map pointer in R2 map_uid=0",
     "bad_work_that_returns_1": "At async callback return the register R0 has smin=1 smax=1 should have been in [0, 0]",
     "bad_work_that_is_no_work": "off 16 doesn't point to 'struct bpf_wq' that is at 0",
+    "bad_task_work_of_another_map": "bpf_task_work pointer in R2 map_uid=0 doesn't match map pointer in R3 map_uid=0",
+    "bad_packet_after_pull": "R7 invalid mem access 'scalar'",
+    "bad_throw_in_callback": "bpf_throw kfunc (insn ",
     "bad_elements_of_no_map": "arg#0 pointer type STRUCT bpf_map must point to scalar, or struct with scalar",
     "bad_where_it_is_not_there": "invalid func unknown#200200000",
 }

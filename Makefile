@@ -43,6 +43,8 @@ bench: setup ## measurements that the documentation states
 	.venv/bin/python tools/bench_startup.py
 	$(RUN) pytest -q tests/bench --benchmark-columns=min,median,max --benchmark-sort=name
 	.venv/bin/python tools/bench_numbers.py
+	.venv/bin/python tools/bench_engines.py --json build/bench.json
+	.venv/bin/python tools/map_memory.py
 	.venv/bin/python tools/bench_ringbuf.py
 	.venv/bin/python tools/bench_timers.py
 	.venv/bin/python tools/bench_verifier.py $(wildcard $(SELFTESTS)/obj)

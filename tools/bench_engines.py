@@ -1,10 +1,11 @@
 """Times the engines on tests/bench/progs, next to native code and the running kernel.
 
-    python tools/bench_engines.py [--rounds N] [--verify] [--keep DIR] [PROGRAM ...]
+    python tools/bench_engines.py [--rounds N] [--trust] [--json FILE] [PROGRAM ...]
 
 Everything runs interleaved in one process, many rounds; printed are minima in ns per run with the empty program
 subtracted, and ratios of minima. Results are checked to agree. Needs clang with the BPF target; the kernel's column
-needs bpf(2). Without --verify programs are taken for verified, with the facts that engines use (this file's ``trust``).
+needs bpf(2). With --trust programs are taken for verified, with the facts that engines use (this file's ``trust``).
+At the end stand the targets of the project, each with the figure of this run.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import ctypes
+import json
 import math
 import os
 import shutil
@@ -20,6 +22,9 @@ import subprocess
 import sys
 import tempfile
 import time
+import timeit
+from array import array
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +33,9 @@ from beespace.decl import InsnAux, SubprogInfo, VerifiedProgram
 from beespace.errors import BpfError, InternalError
 from beespace.interp import Interp
 from beespace.isa import LD_IMM64, is_ld_imm64
-from beespace.jit import Jit
+from beespace.jit import Jit, JitOptions
 from beespace.kernel import Pipeline
+from beespace.kernel.batch import Packets
 from beespace.subsys.net.context import XDP, PacketContext
 from beespace.uapi import bpf as uapi
 
@@ -37,7 +43,14 @@ BENCH = Path(__file__).parents[1] / "tests" / "bench"
 CLANG = next((name for name in ("clang-19", "clang") if shutil.which(name)), "clang")
 EMPTY = "empty"
 COMPUTE = {"a1_prime", "a2_xorshift", "b1_sum8", "b2_copy", "c1_jhash", "c2_siphash", "d1_switch", "d2_sort"}
-DEFAULT = (*sorted(COMPUTE), "e_array", "f1_hash_lookup", "f2_hash_lkup_upd", "g_percpu", "l_calls", "m_loop")
+DEFAULT = tuple(sorted(path.stem for path in (BENCH / "progs").glob("*.c") if path.stem not in (EMPTY, "j_xdp")))
+# The best peer's minimum over native's, measured once (llvmbpf, bpftime, rbpf, uBPF; docs/reference/speed.md).
+PEERS = {
+    "a1_prime": 1.0, "a2_xorshift": 1.0, "b1_sum8": 4.58, "b2_copy": 1.0, "c1_jhash": 0.97, "c2_siphash": 1.21,
+    "d1_switch": 1.43, "d2_sort": 0.97, "e_array": 9.64, "f1_hash_lookup": 3.74, "f2_hash_lkup_upd": 5.0,
+    "g_percpu": 9.31, "h_lru": 4.94, "i_ringbuf": 1.95, "j16_xdp": 1.64, "l_calls": 0.71, "n_timer": 1.11,
+    "o1_strncmp": 7.2, "o2_snprintf": 1.0,
+}  # fmt: skip
 PACKET_BYTES = 1500
 TARGET_NS = 2_000_000  # of one measurement
 
@@ -164,6 +177,9 @@ class Native:
         ns, r0 = self.timer.calls(self.function, self.ctx, 0, count)
         return ns, r0 & 0xFFFFFFFF
 
+    def close(self) -> None:
+        """Nothing to give back."""
+
 
 class Simulated:
     """One of our engines in the simulated kernel."""
@@ -172,9 +188,8 @@ class Simulated:
         self.kernel = beespace.Kernel(pipeline=Pipeline(verify=None if verify else trust, engine=engine))
         self.obj = self.kernel.load(path)
         self.prog = next(prog for prog in self.kernel.progs.values() if prog.name == "prog")
-        started = time.perf_counter()
         self.executable = self.prog.executable(self.kernel)
-        self.prepare_ms = (time.perf_counter() - started) * 1e3
+        self.prepare_ms = self._prepare_ms(engine)
         for map_ in self.obj.maps:  # as rt.h does
             if map_.map_type in (uapi.BPF_MAP_TYPE_HASH, uapi.BPF_MAP_TYPE_LRU_HASH):
                 for key in range(1024):
@@ -197,13 +212,25 @@ class Simulated:
         r0 = self.executable.repeat(self.run_context, self.ctx, count)
         return (time.perf_counter_ns() - started) / count, r0 & 0xFFFFFFFF
 
-    def entry_ns(self, count: int = 200_000) -> float:
-        """ns of Executable.run() from Python."""
+    def close(self) -> None:
+        """Give everything back."""
+        self._open.close()
+        self.kernel.close()
+
+    # CPU time: the machine is shared.
+    def _prepare_ms(self, engine: Any) -> float:
+        best = math.inf
+        for _ in range(3):
+            started = time.process_time()
+            engine.prepare(self.prog.xlated)
+            best = min(best, time.process_time() - started)
+        return best * 1e3
+
+    def entry_ns(self, call: Callable[[], object] | None = None) -> float:
+        """ns of Executable.run() from Python (or of *call*), without the loop."""
         execute, run, ctx = self.executable.run, self.run_context, self.ctx
-        started = time.perf_counter_ns()
-        for _ in range(count):
-            execute(run, ctx)
-        return (time.perf_counter_ns() - started) / count
+        empty = min(timeit.repeat(lambda: None, number=200, repeat=100))
+        return (min(timeit.repeat(call or (lambda: execute(run, ctx)), number=200, repeat=300)) - empty) / 200 * 1e9
 
 
 class Linux:
@@ -219,6 +246,10 @@ class Linux:
                     map_[key] = key
         self.data = timer.packet()
 
+    def close(self) -> None:
+        """Give everything back."""
+        self.kernel.close()
+
     def run(self, count: int) -> tuple[float, int]:
         """(ns, r0)"""
         result = self.prog.run(self.data, repeat=count)
@@ -230,7 +261,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("programs", nargs="*", default=list(DEFAULT))
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--verify", action="store_true", help="with beespace's verifier")
+    parser.add_argument("--trust", action="store_true", help="without beespace's verifier")
+    parser.add_argument("--json", type=Path, help="write all times there")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         _measure(args, Path(work))
@@ -251,8 +283,8 @@ def _columns(name: str, work: Path, timer: Timer, args: argparse.Namespace) -> d
     makers = {
         "native": lambda: Native(name, work, timer),
         "kernel": lambda: Linux(path, timer),
-        "jit": lambda: Simulated(path, timer, Jit(), args.verify),
-        "interp": lambda: Simulated(path, timer, Interp(), args.verify),
+        "jit": lambda: Simulated(path, timer, Jit(JitOptions(cache=False)), not args.trust),
+        "interp": lambda: Simulated(path, timer, Interp(), not args.trust),
     }
     columns = {}
     for column, make in makers.items():
@@ -283,39 +315,115 @@ def _rounds(columns: dict[str, Any], rounds: int) -> dict[str, list[float]]:
 
 def _measure(args: argparse.Namespace, work: Path) -> None:
     timer = Timer(work)
-    empty = _rounds(_columns(EMPTY, work, timer, args), args.rounds)
-    base = {column: min(times) for column, times in empty.items()}
-    head = ("program", "native", "kernel", "jit", "interp", "jit/nat", "jit/kern", "int/nat", "compile ms", "enter ns")
+    empty = _columns(EMPTY, work, timer, args)
+    base = {column: min(times) for column, times in _rounds(empty, args.rounds).items()}
+    head = ("program", "native", "kernel", "jit", "interp", "jit/nat", "jit/kern", "int/nat", "compile ms")
     print("".join(f"{word:>{16 if i == 0 else 11}}" for i, word in enumerate(head)))
-    ratios: dict[str, list[float]] = {"jit/nat": [], "jit/kern": [], "int/nat": []}
+    best: dict[str, dict[str, float]] = {}
     compile_ms = []
+    records: list[dict[str, object]] = []
     for name in args.programs:
         columns = _columns(name, work, timer, args)
         times = _rounds(columns, args.rounds)
-        best = {c: max(min(t) - base.get(c, 0), 0.5) for c, t in times.items()}
-        row = [f"{best[c]:.1f}" if c in best else "-" for c in ("native", "kernel", "jit", "interp")]
-        for ratio, (over, under) in {
-            "jit/nat": ("jit", "native"), "jit/kern": ("jit", "kernel"), "int/nat": ("interp", "native")
-        }.items():  # fmt: skip
-            if over in best and under in best:
-                value = best[over] / best[under]
-                row.append(f"{value:.2f}")
-                if name in COMPUTE or ratio == "jit/kern":
-                    ratios[ratio].append(value)
-            else:
-                row.append("-")
-        jit = columns.get("jit")
-        if jit:
-            compile_ms.append(jit.prepare_ms)
-            row += [f"{jit.prepare_ms:.1f}", f"{jit.entry_ns():.0f}" if name == args.programs[0] else ""]
+        best[name] = {c: max(min(t) - base.get(c, 0), 0.5) for c, t in times.items()}
+        records += [
+            {"program": name, "engine": c, "min_ns": min(t), "median_ns": statistics.median(t), "max_ns": max(t),
+             "retval": columns[c].run(1)[1]}
+            for c, t in times.items()
+        ]  # fmt: skip
+        for column in columns.values():
+            column.close()
+        row = [f"{best[name][c]:.1f}" if c in best[name] else "-" for c in ("native", "kernel", "jit", "interp")]
+        for pair in (("jit", "native"), ("jit", "kernel"), ("interp", "native")):
+            value = _ratio(best[name], *pair)
+            row.append(f"{value:.2f}" if value is not None else "-")
+        if "jit" in columns:
+            compile_ms.append(columns["jit"].prepare_ms)
+            row.append(f"{columns['jit'].prepare_ms:.1f}")
         print(f"{name:>16}" + "".join(f"{cell:>11}" for cell in row), flush=True)
-    for ratio, values in ratios.items():
-        if values:
-            which = "all" if ratio == "jit/kern" else "compute"
-            print(f"geometric mean {ratio} ({which}): {math.exp(statistics.fmean(map(math.log, values))):.3f}")
-    if compile_ms:
-        print(f"compile: median {statistics.median(compile_ms):.1f} ms")
     print("empty program, ns:", {column: round(ns, 1) for column, ns in base.items()})
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(records, indent=1) + "\n")
+    print()
+    _targets(best, compile_ms, empty)
+
+
+def _ratio(best: dict[str, float], over: str, under: str) -> float | None:
+    return best[over] / best[under] if over in best and under in best else None
+
+
+def _mean(values: list[float]) -> float:
+    return math.exp(statistics.fmean(map(math.log, values))) if values else math.nan
+
+
+def _targets(best: dict[str, dict[str, float]], compile_ms: list[float], empty: dict[str, Any]) -> None:
+    over_native = {name: value for name in best if (value := _ratio(best[name], "jit", "native")) is not None}
+    over_kernel = {name: value for name in best if (value := _ratio(best[name], "jit", "kernel")) is not None}
+    interp = [value for name in COMPUTE & set(best) if (value := _ratio(best[name], "interp", "native")) is not None]
+    # Ring buffer and timers: the peers' maps have no locks, the kernel is what to compare with.
+    behind = [
+        n for n, r in over_native.items() if r > 1.05 * PEERS.get(n, math.inf) and n not in ("i_ringbuf", "n_timer")
+    ]
+    slower = [name for name, ratio in over_kernel.items() if ratio > 1]
+    rows: list[tuple[str, str, float, float, str]] = [
+        (
+            "compute programs, jit over native",
+            "<=",
+            1.10,
+            _mean([over_native[n] for n in COMPUTE & set(over_native)]),
+            "",
+        ),
+        ("all programs, jit over the kernel's JIT", "<=", 0.25, _mean(list(over_kernel.values())), ""),
+        ("programs slower than the kernel's JIT", "<=", 0, len(slower), " ".join(slower)),
+        ("rows behind the best peer", "<=", 0, len(behind), " ".join(behind)),
+        ("interp over native, compute programs", "<=", 40, _mean(interp), ""),
+        ("compile, median ms (CPU time)", "<=", 20, statistics.median(compile_ms) if compile_ms else math.nan, ""),
+    ]
+    for name, text, target, count in (
+        ("f1_hash_lookup", "hash lookup, ns", 2, 100),
+        ("f2_hash_lkup_upd", "hash lookup + update, ns", 6, 100),
+        ("i_ringbuf", "ring buffer record, ns", 3, 10),
+    ):
+        if "jit" in best.get(name, {}):
+            scale = f"native {best[name]['native'] / count:.2f}" if "native" in best[name] else ""
+            rows.append((text, "<=", target, best[name]["jit"] / count, scale))
+    rows += _entry_rows(empty)
+    print(f"{'target':<46}{'':>10}{'here':>10}")
+    for text, sign, target, value, note in rows:
+        verdict = "met" if value <= target else "missed"
+        print(f"{text:<46}{sign + ' ' + format(target, 'g'):>10}{value:>10.2f}  {verdict:<7}{note}")
+
+
+# What it costs to get into compiled code, by the empty program.
+def _entry_rows(empty: dict[str, Any]) -> list[tuple[str, str, float, float, str]]:
+    if "jit" not in empty or "interp" not in empty:
+        return []
+    jit, interp = empty["jit"], empty["interp"]
+    prog = jit.obj.progs.prog
+    packet = bytes(64)
+    batch = Packets(packet, array("Q", bytes(8 * 10_000)), array("I", [64]) * 10_000)
+    times = timeit.repeat(lambda: prog.run_many(batch), number=1, repeat=100)
+    firsts = []
+    engine = Interp()
+    for _ in range(30):
+        started = time.perf_counter()
+        engine.prepare(interp.prog.xlated).run(interp.run_context, interp.ctx)
+        firsts.append(time.perf_counter() - started)
+    cached = Jit()
+    cached.prepare(jit.prog.xlated)
+    loads = []
+    for _ in range(30):
+        started = time.process_time()
+        cached.prepare(jit.prog.xlated)
+        loads.append(time.process_time() - started)
+    return [
+        ("entering compiled code, ns", "<=", 60, jit.entry_ns(), ""),
+        ("Program.run() of a packet, ns", "<=", 2000, jit.entry_ns(lambda: prog.run(packet)), ""),
+        ("a packet of 64 bytes in a batch, ns", "<=", 5, min(times) / 10_000 * 1e9, ""),
+        ("first run, interpreted, us", "<=", 50, min(firsts) * 1e6, ""),
+        ("from the code on disk, ms (CPU time)", "<=", 0.2, min(loads) * 1e3, ""),
+    ]
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ def lower_tail_call(e: FunctionEmitter, idx: int) -> None:
         arriving.append(_tail_call_by_table(e, found[1], jump, missed))
     site = e.module.call_site(idx)
     args = f"i64 {e.read(1)}, i64 {e.read(2)}, i64 {e.read(3)}"
-    target = text.value(f"call i64 @bs_tail_call(ptr %words, ptr {site}, {args})")
+    # Asked in a function of its own, so that the way past it needs no registers saved.
+    target = text.value(f"call preserve_mostcc i64 @ask_tail_call(ptr %words, ptr {site}, {args})")
     e.leave_if_aborted(idx)
     asked = text.new_label("asked")
     text.emit(f"br label %{asked}")
@@ -129,7 +130,8 @@ def lower_loop(e: FunctionEmitter, idx: int, callback: int) -> None:
     text.emit(f"br label %{latch}")
     text.label(latch)
     # A callback may wait for what another CPU writes: each round loads again.
-    text.emit('call void asm sideeffect "", "~{memory}"()')
+    if e.module.reads_shared(callback):
+        text.emit('call void asm sideeffect "", "~{memory}"()')
     text.emit(f"br i1 {text.compare('eq', 64, stopped, '0')}, label %{head}, label %{done}")
     text.lines[phi] = text.lines[phi].replace("{next}", following).replace("{latch}", latch)
     text.label(too_many)

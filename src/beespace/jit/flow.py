@@ -73,6 +73,7 @@ class Function:
     leaks_params: bool = False
     stack_depth: int = 0
     may_abort: bool = False
+    reads_shared: bool = False  # loads what another CPU may be writing
     callees: set[int] = field(default_factory=set)
 
     @property
@@ -263,6 +264,11 @@ class _Pointers:
             self.changed = False
             for function in self.functions:
                 self._function(function)
+        for function in self.functions:  # once more, now that it is known what points to stacks
+            function.reads_shared = False
+            for block in function.blocks.values():
+                if block.pointers >= 0:
+                    self._block(function, block)
 
     def _function(self, function: Function) -> None:
         entry = function.blocks[function.start]
@@ -333,6 +339,8 @@ class _Pointers:
         return self.prog.aux[idx] if self.prog.aux else None
 
     def _load(self, function: Function, idx: int, insn: Insn, row: Row, taint: list[int]) -> tuple[bool, int]:
+        if insn.src_reg != _FP and not taint[insn.src_reg]:
+            function.reads_shared = True
         if row.width != 64:
             return False, 0
         aux = self._aux(idx)

@@ -37,6 +37,13 @@ _INTRINSICS = (
     "declare i32 @bs_probe(ptr, i64, i64) nounwind",
     "declare i32 @bs_check(ptr, i64, i64, i32) nounwind",
 )
+_ASK_TAIL_CALL = (
+    "define internal preserve_mostcc i64 @ask_tail_call(ptr %words, ptr %site, i64 %a, i64 %b, i64 %c) "
+    "noinline cold nounwind {",
+    "  %target = call i64 @bs_tail_call(ptr %words, ptr %site, i64 %a, i64 %b, i64 %c)",
+    "  ret i64 %target",
+    "}",
+)
 _libc = ctypes.CDLL(None)
 _METADATA = '!0 = !{!"branch_weights", i32 1, i32 2000}'
 
@@ -119,7 +126,9 @@ class Module:
             ]
         data = [f"@{name} = external global i8" for name in self._data.values()]
         metadata = [_METADATA, *(self._debug.metadata() if self._debug is not None else ())]
-        return "\n".join([*data, *_INTRINSICS, *self._declarations, *self._bodies, *bodies, *metadata, ""])
+        return "\n".join(
+            [*data, *_INTRINSICS, *self._declarations, *_ASK_TAIL_CALL, *self._bodies, *bodies, *metadata, ""]
+        )
 
     def location(self, function: Function, idx: int) -> str:
         """What makes an IR instruction belong to insn *idx*."""
@@ -139,6 +148,18 @@ class Module:
         if found is None:
             raise InternalError(f"{self.prog.name}: call of insn {insn_idx}, where no subprogram starts")
         return found
+
+    def reads_shared(self, subprogno: int) -> bool:
+        """Whether a subprogram or what it calls loads what another CPU may be writing."""
+        seen: set[int] = set()
+        work = [subprogno]
+        while work:
+            function = self.functions[work.pop()]
+            if function.reads_shared:
+                return True
+            seen.add(function.subprogno)
+            work += function.callees - seen
+        return False
 
     def symbol(self, hint: str, address: int) -> str:
         """The name of the object at *address*; one object has one name."""

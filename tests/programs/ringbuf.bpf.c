@@ -111,4 +111,26 @@ int drain(struct args *args)
 	return bpf_user_ringbuf_drain(&commands, take, NULL, args->flags);
 }
 
+/* looks at all bytes that the dynptr admits, first and last of each sample */
+static long touch(struct bpf_dynptr *dynptr, void *ctx)
+{
+	__u64 word = 0;
+	__u8 byte = 0;
+	__u32 size = *(__u32 *)ctx;
+
+	if (!bpf_dynptr_read(&word, sizeof(word), dynptr, 0, 0))
+		sum ^= word;
+	if (!bpf_dynptr_read(&byte, sizeof(byte), dynptr, size & 0xffff, 0))
+		sum ^= byte;
+	return 0;
+}
+
+SEC("syscall")
+int drain_all(struct args *args)
+{
+	__u32 last = args->count;
+
+	return bpf_user_ringbuf_drain(&commands, touch, &last, args->flags);
+}
+
 char _license[] SEC("license") = "GPL";

@@ -90,10 +90,6 @@ class Executable(Protocol):
         """run() *count* times, at least once; R0 of the last."""
         ...
 
-    def run_apart(self, run: RunContext, ctx: int) -> int:
-        """As run(), so that other threads get on where the engine can do without the GIL."""
-        ...
-
     def enter(self, run: RunContext, ctx: int) -> int:
         """As run(), in the middle of a run: the target of a tail call."""
         ...

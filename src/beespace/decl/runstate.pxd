@@ -19,4 +19,5 @@ cdef class RunState:
     cdef public unsigned long long stack_bytes
     cdef public object pending
     cdef public object targets
+    cdef public bint apart
     cdef object _mem

@@ -31,6 +31,7 @@ class RunState:
     :ivar aborted: set to make compiled code leave after the call it is in; engines set it with ``pending``.
     :ivar pending: exception of a Python helper or kfunc on its way out of native frames.
     :ivar targets: keeps what the run has tail-called alive until it ends.
+    :ivar apart: other threads may run Python while compiled code runs: maps take their locks.
     :ivar sp: lowest byte of the stack region in use; engines put their frames below and restore it.
     :ivar insn_limit: instructions after which the interpreter gives up on an unverified program, 0 for none.
     """
@@ -47,6 +48,7 @@ class RunState:
         self.stack_bytes = stack_bytes
         self.pending = None
         self.targets = None
+        self.apart = False
         if mem is not None:
             self.mem = mem
 

@@ -77,10 +77,6 @@ class InterpExecutable:
             self.run(run, ctx)
         return self.run(run, ctx)
 
-    def run_apart(self, run: RunContext, ctx: int) -> int:
-        """As run(): the interpreter needs the GIL."""
-        return self.run(run, ctx)
-
     def enter(self, run: RunContext, ctx: int) -> int:
         """As run(), in the middle of a run."""
         return self._finish(Machine(self, run, 0, (ctx,), True))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from beespace.decl.call import BoundCall
 from beespace.errors import InternalError
 from beespace.jit.calls import LOWERINGS, Lowering, lower_ktime, lower_loop, lower_tail_call, lower_trampoline
+from beespace.jit.dynptr import DYNPTR_LOWERINGS
 from beespace.jit.emit import FunctionEmitter
 from beespace.jit.flow import Function, functions
 from beespace.jit.ring import RING_LOWERINGS, drains, lower_drain
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from beespace.jit.options import JitOptions
 
 __all__ = ["Module"]
+
+_LOWERINGS = {**LOWERINGS, **RING_LOWERINGS, **DYNPTR_LOWERINGS}
 
 _INTRINSICS = (
     "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)",
@@ -216,7 +219,7 @@ class Module:
         if idx in self._drains:
             drained = self._drains[idx]
             return lambda emitter, at: lower_drain(emitter, at, drained)
-        choose = None if self.by_call else LOWERINGS.get(proto.name) or RING_LOWERINGS.get(proto.name)
+        choose = None if self.by_call else _LOWERINGS.get(proto.name)
         return (choose(self, idx) if choose is not None else None) or lower_trampoline
 
     def _is_checked(self, idx: int) -> bool:

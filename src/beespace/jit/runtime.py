@@ -212,6 +212,19 @@ def _enter(entry: cython.ulonglong, run: RunState, ctx: cython.ulonglong) -> cyt
         return ctypes.CFUNCTYPE(_WORD, _WORD, _WORD)(entry)(run.address, ctx)
 
 
+# The same with the GIL given to other threads meanwhile; ctypes always does that.
+@cython.cfunc
+def _enter_apart(entry: cython.ulonglong, run: RunState, ctx: cython.ulonglong) -> cython.ulonglong:
+    if cython.compiled:
+        words: cython.ulonglong = cython.cast(cython.size_t, cython.address(run.words))
+        r0: cython.ulonglong
+        with cython.nogil:
+            r0 = cython.cast(c.entry_fn, cython.cast(cython.size_t, entry))(words, ctx)
+        return r0
+    else:
+        return _enter(entry, run, ctx)
+
+
 @cython.final
 @cython.cclass
 class JitExecutable:
@@ -268,30 +281,12 @@ class JitExecutable:
             state.words.aborted = 0
             state.words.tail_calls = 0
             state.words.insn_count = 0
-            r0 = _enter(self.entry, state, ctx)
+            r0 = _enter_apart(self.entry, state, ctx) if state.apart else _enter(self.entry, state, ctx)
             done += 1
             if state.words.aborted:
                 r0 = self._left(state)
             if done >= count:
                 break
-        state.targets = None
-        return r0
-
-    def run_apart(self, run: RunContext, ctx: cython.ulonglong) -> int:
-        """As run(), with the GIL given to other threads meanwhile; only inside of Kernel.parallel()."""
-        if not cython.compiled:
-            return self.run(run, ctx)  # ctypes gives it away for each call
-        state: RunState = cython.cast(RunState, run)
-        state.words.aborted = 0
-        state.words.tail_calls = 0
-        state.words.insn_count = 0
-        words: cython.ulonglong = cython.cast(cython.size_t, cython.address(state.words))
-        entry: cython.size_t = self.entry
-        r0: cython.ulonglong
-        with cython.nogil:
-            r0 = cython.cast(c.entry_fn, entry)(words, ctx)
-        if state.words.aborted:
-            r0 = self._left(state)
         state.targets = None
         return r0
 

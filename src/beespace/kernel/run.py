@@ -170,6 +170,7 @@ class RunPool:
         clock = kernel.host or kernel.clock
         with self._on(cpu), self._softirqs_off(prog), self.run(prog, cpu) as run:
             run.ctx = ctx
+            run.apart = kernel.map_env.smp
             context: Any = run
             start = clock.now_ns()
             try:

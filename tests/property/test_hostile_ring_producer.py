@@ -104,7 +104,7 @@ def play(obj, states, seed):
         cons = producer.consumed
         prod, headers = malformed(rng, cons)
         # Zeroes are empty samples, of which a drain takes 131,072: few states have them, others end at a busy one.
-        producer.memory[PAGE : PAGE + SIZE] = ZEROES if not rng.randrange(200) else BUSY_SAMPLES
+        producer.memory[PAGE : PAGE + SIZE] = BUSY_SAMPLES if number < 60 or rng.randrange(500) else ZEROES
         for at, header in headers:
             producer.header(at, header)
         producer.produced(prod)
@@ -133,11 +133,12 @@ def obj(request):
 
 
 def test_malformed_states(obj):
-    results = play(obj, 100, 1)
+    results = play(obj, 60, 1)
     assert {-EINVAL, -E2BIG} <= set(results)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_ten_thousand_malformed_states(obj):
     results = play(obj, 10_000, 2)
     assert set(results) == {-EINVAL, -E2BIG, 0, 1}

@@ -16,7 +16,7 @@ from beespace.api.ring_port import RingPort
 from beespace.btf.codec import Codec
 from beespace.errors import BpfError, SyscallError
 from beespace.mem import buffer_address
-from beespace.sim.wait import fd_ready
+from beespace.sim.wait import FdReady
 from beespace.uapi import bpf as uapi
 
 if TYPE_CHECKING:
@@ -145,6 +145,7 @@ class RingBuffer:
         self._rings: list[_Ring] = []
         self._by_fd: dict[int, _Ring] = {}
         self._epoll = select.epoll()
+        self._ready = FdReady(self._epoll.fileno())
         if bpf_map is not None:
             self.add(bpf_map, callback, type=type)
 
@@ -215,7 +216,7 @@ class RingBuffer:
 
     async def wait(self) -> None:
         """Return when there is something; other tasks run meanwhile."""
-        await fd_ready(self.fileno())
+        await self._ready.wait()
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         """Records as they come, for ever."""
@@ -304,13 +305,17 @@ class UserRingBuffer:
     """
 
     def __init__(self, bpf_map: Map) -> None:
-        self._port = RingPort.of_map(bpf_map, user=True)
+        self._open(RingPort.of_map(bpf_map, user=True))
+
+    def _open(self, port: RingPort) -> None:
+        self._port = port
+        self._ready = FdReady(port.waiter.fileno(), write=True)
 
     @classmethod
     def from_fds(cls, fds: Sequence[int]) -> UserRingBuffer:
         """Produce from another process: *fds* are what Map.ring_fds() gave, passed on; they are taken over."""
         ring = cls.__new__(cls)
-        ring._port = RingPort.of_fds(fds, user=True)
+        ring._open(RingPort.of_fds(fds, user=True))
         return ring
 
     def fileno(self) -> int:
@@ -352,7 +357,7 @@ class UserRingBuffer:
             sample = self._try_reserve(size)
             if sample is not None:
                 return sample
-            await fd_ready(self.fileno(), write=True)
+            await self._ready.wait()
 
     def put(self, data: bytes | bytearray | memoryview) -> None:
         """A sample with these bytes. :raises SyscallError: E2BIG, ENOSPC."""

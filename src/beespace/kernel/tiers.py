@@ -85,14 +85,6 @@ class AutoExecutable:
             count -= 1
         return self.run(run, ctx) if self.compiled is None else self.compiled.repeat(run, ctx, count)
 
-    def run_apart(self, run: RunContext, ctx: int) -> int:
-        """See Executable."""
-        if self.compiled is not None:
-            return self.compiled.run_apart(run, ctx)
-        r0 = self._interp.run_apart(run, ctx)
-        self._count(run.insn_count)
-        return r0
-
     def enter(self, run: RunContext, ctx: int) -> int:
         """See Executable."""
         if self.compiled is not None:

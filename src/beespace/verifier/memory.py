@@ -152,7 +152,7 @@ def _access(
         return UNKNOWN_REG
     if t == uapi.CONST_PTR_TO_MAP:
         return check_ptr_to_map_access(env, reg, regno, off, size, write)
-    if base == uapi.PTR_TO_BUF:
+    if base == uapi.PTR_TO_BUF and not may_be_null(t):
         if t & uapi.MEM_RDONLY and write:
             env.reject(EACCES, f"R{regno} cannot write into {reg_type_str(t)}")
         check_buffer_access(env, reg, regno, off, size)

@@ -16,7 +16,7 @@ from collections import Counter
 
 from beespace.interp import Interp
 from beespace.jit import Jit, JitOptions
-from beespace.testing.hostile import INSN_LIMIT, Outcome, run_hostile
+from beespace.testing.hostile import INSN_LIMIT, Arena, Outcome, run_hostile
 
 
 def main() -> int:
@@ -31,12 +31,13 @@ def main() -> int:
         "jit, hardened": Jit(JitOptions(opt_level=0, hardened=True, cache=False)),
     }
     seeds = range(args.seed, args.seed + args.count)
+    arena = Arena()
     found: dict[str, dict[int, Outcome]] = {}
     for name, engine in engines.items():
         started = time.monotonic()
         outcomes = found[name] = {}
         for first in range(seeds.start, seeds.stop, 10_000):
-            run_hostile(engine, range(first, min(first + 10_000, seeds.stop)), outcomes.__setitem__)
+            run_hostile(engine, range(first, min(first + 10_000, seeds.stop)), outcomes.__setitem__, arena)
             print(
                 f"# {name}: {len(outcomes)} programs, {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True
             )

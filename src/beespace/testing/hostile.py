@@ -186,9 +186,14 @@ def _signed(half: int) -> int:
     return half - (1 << 32) if half >> 31 else half
 
 
-def run_hostile(engine: Engine, seeds: range, report: Callable[[int, Outcome], None]) -> None:
-    """The programs of *seeds*. :raises AssertionError: one changed what it may not."""
-    arena = Arena()
+def run_hostile(
+    engine: Engine, seeds: range, report: Callable[[int, Outcome], None], arena: Arena | None = None
+) -> None:
+    """The programs of *seeds*. :raises AssertionError: one changed what it may not.
+
+    :param arena: where they run; two engines see the same addresses only in the same one.
+    """
+    arena = arena or Arena()
     for seed in seeds:
         outcome = arena.execute(engine, hostile(seed, arena.addresses()))
         if not arena.is_intact():

@@ -462,12 +462,16 @@ class CDeclarations:
         values: list[tuple[str, int]] = []
         following = 0
         while not self._accept("}"):
+            if self._peek().kind != "name":
+                raise self._error(f"expected the name of a constant, found {self._peek().text or 'the end'!r}")
             name = self._next().text
             value = self._expression() if self._accept("=") else following
             values.append((name, value))
             self._constants[name] = value
             following = value + 1
-            self._accept(",")
+            if not self._accept(","):
+                self._expect("}")
+                break
         attributes = _Attributes()
         self._attributes(attributes)
         wide = any(not -(1 << 31) <= value < 1 << 32 for _, value in values)

@@ -4,6 +4,7 @@ import functools
 import os
 
 import pytest
+from hypothesis import settings
 
 from beespace.btf import Btf
 from beespace.errors import BtfError

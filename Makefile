@@ -30,7 +30,7 @@ types: setup
 fast: setup
 	$(RUN) pytest -q -n 2 --benchmark-disable -m "not slow"
 
-test: setup lint types fast slow proofs ## everything CI runs: the tests, the proofs; the tests uncompiled, then on a wheel
+test: setup lint types fast proofs ## everything CI runs: the tests, the proofs; the tests uncompiled, then on a wheel
 	tools/test_installs.sh
 
 slow: setup ## the tests that take longer (marked slow)

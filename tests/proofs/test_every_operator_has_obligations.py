@@ -58,7 +58,8 @@ def test_the_groups_run_what_they_answer_for():
 def test_every_operator_is_run_by_an_obligation():
     run = set().union(*called_by().values())
     operators = {name for name, node in FUNCTIONS.items() if node.lineno > OPERATORS_FROM}
-    assert operators - run == set(NOT_PROVEN) - {"Bounds", "Tnum"}
+    # tnum(), a constructor, is run by some on the way; that is no proof of it
+    assert operators - run | {"tnum"} == set(NOT_PROVEN) - {"Bounds", "Tnum"}
 
 
 def test_the_page_is_what_was_recorded():

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from beespace.errors import SourceLine, VerifierError
 
-__all__ = ["POISON_CORE", "POISON_KFUNC", "POISON_MAP", "explain_poison", "parse_log"]
+__all__ = ["POISON_CORE", "POISON_KFUNC", "POISON_MAP", "SOURCE", "explain_poison", "parse_log", "source_line"]
 
 # Written after the verdict, or around it.
 _STATISTICS = re.compile(
@@ -19,7 +19,7 @@ _STATISTICS = re.compile(
 )
 # An instruction that changed nothing worth printing loses its newline to the message that follows.
 _INSN = re.compile(r"(\d+): (\([0-9a-f]{2}\) .*?)(?:(?<=.) (infinite loop detected at insn \d+))?")
-_SOURCE = re.compile(r"; (.*?)(?: @ (\S+?):(\d+))?$")
+SOURCE = re.compile(r"; (.*?)(?: @ (\S+?):(\d+))?$")
 _STATE = re.compile(r"(?:\d+: |cur state: |old state: )?(?:frame\d+: ?)?R\d+(?:_w)?=")
 _POISON = re.compile(r"invalid func unknown#(\d+)")
 
@@ -68,8 +68,8 @@ def parse_log(
             text, _, state = match.group(2).partition(" ; ")
             insn_idx, insn, message = int(match.group(1)), text.rstrip(), match.group(3) or ""
             states = [state.strip()] if _STATE.match(state.strip()) else []
-        elif match := _SOURCE.match(line):
-            source = _source(match, source)
+        elif match := SOURCE.match(line):
+            source = source_line(match, source)
             message = ""
         elif _STATE.match(line):
             states.append(line.split(": ", 1)[-1] if line[0].isdigit() else line.strip())
@@ -88,7 +88,7 @@ def parse_log(
     )
 
 
-def _source(match: re.Match[str], before: SourceLine | None) -> SourceLine:
-    # "; text @ file.c:12"; kernels before 6.8 give the text alone
+def source_line(match: re.Match[str], before: SourceLine | None) -> SourceLine:
+    """The line that a match of SOURCE names: ``; text @ file.c:12``; kernels before 6.8 give the text alone."""
     text, file, line = match.groups()
     return SourceLine(file or (before.file if before else ""), int(line or 0), 0, text.strip())

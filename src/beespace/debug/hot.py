@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from beespace.api.verifier_log import SOURCE, source_line
 from beespace.errors import SourceLine
 from beespace.values import frozen
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["HotLine", "Profile", "hot_lines_of_log"]
 
 _INSN = re.compile(r"(\d+): (?:\([0-9a-f]{2}\) |safe$)|from \d+ to (?P<to>\d+)(?: \(speculative execution\))?: safe$")
-_SOURCE = re.compile(r"; (.*?)(?: @ (\S+?):(\d+))?$")
 
 
 @frozen
@@ -80,9 +80,8 @@ def hot_lines_of_log(log: str) -> list[HotLine]:
     seen: dict[SourceLine, set[int]] = {}
     at: dict[int, SourceLine] = {}
     for line in log.splitlines():
-        if match := _SOURCE.match(line):
-            text, file, number = match.groups()
-            source = SourceLine(file or source.file, int(number or 0), 0, text.strip())
+        if match := SOURCE.match(line):
+            source = source_line(match, source)
         elif match := _INSN.match(line):
             # a line is printed when it changes, and the walk jumps about: an instruction keeps the line it had first
             idx = int(match.group(1) or match.group("to"))

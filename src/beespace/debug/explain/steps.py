@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from dataclasses import field
 
+from beespace.api.verifier_log import SOURCE, source_line
 from beespace.errors import SourceLine
 from beespace.values import frozen, mutable
 
@@ -20,7 +21,6 @@ __all__ = ["Step", "Trace", "read_trace", "registers"]
 _INSN = re.compile(r"(\d+): (\([0-9a-f]{2}\) .*)")
 _AT = re.compile(r"(\d+): (?=frame\d+: |R\d+|fp-)")
 _FROM = re.compile(r"from (\d+) to (\d+)(?: \(speculative execution\))?:\s*(.*)")
-_SOURCE = re.compile(r"; (.*?)(?: @ (\S+?):(\d+))?$")
 _STATE = re.compile(r"(?:cur state:|old state:)?\s*(?:frame\d+: ?)?(?:R\d+(?:_\w+)?=|fp-\d+(?:_\w+)?=|fp\d+=)")
 _NOT_MESSAGES = re.compile(
     r"processed \d+ insns|verification time \d+ usec|stack depth |mark_precise: |(?:-- )?(?:BEGIN|END) PROG LOAD LOG|"
@@ -106,10 +106,8 @@ class _Reader:
             self.go_back(int(match.group(1)))
             self.states(match.group(3))
             self.messages.clear()
-        elif (match := _SOURCE.match(line)) and not self.is_message_of_source(line):
-            text, file, number = match.groups()
-            file = file or (self.source.file if self.source else "")
-            self.source = SourceLine(file, int(number or 0), 0, text.strip())
+        elif match := SOURCE.match(line):
+            self.source = source_line(match, self.source)
         elif match := _AT.match(line):
             self.states(line[match.end() :])
         elif _STATE.match(line.strip()):
@@ -122,9 +120,6 @@ class _Reader:
                 self.steps[-1].state = {}
         else:
             self.messages.append(line.strip())
-
-    def is_message_of_source(self, line: str) -> bool:
-        return not line.startswith("; ")
 
     def insn(self, idx: int, rest: str) -> None:
         self.messages.clear()
